@@ -1,0 +1,2 @@
+//! Plays the demo.
+fn main() {}
