@@ -1,0 +1,278 @@
+//! The one thread that writes to SQLite. It drains its queue into one commit (group commit), each operation in its
+//! own savepoint, and answers callers only after that commit is as durable as the strictest of them needs.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    task::{Context, Poll, Waker},
+    thread::JoinHandle,
+};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::{
+    Durability, Operation, StoreError, Tx,
+    audit::{self, ChainHead},
+    engine::sqlite_checkpoint::Checkpointer,
+    tx::TxEngine,
+};
+
+/// Operations that may wait for the writer. One more is refused, so a slow disk never grows memory.
+const QUEUE: usize = 4096;
+/// Operations that share one commit at most: bounds the wait of the first.
+const BATCH: usize = 256;
+/// Operations after which the checkpointer is asked to move the WAL into the database file.
+const CHECKPOINT_EVERY: usize = 2000;
+
+/// The handle of the writer thread. Dropping it lets the thread finish its queue and waits for it.
+pub(crate) struct Writer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        connection: Connection,
+        checkpointer: Checkpointer,
+    ) -> Result<Self, StoreError> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let state = WriterState::new(connection, checkpointer)?;
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || state.run(&jobs))
+            .map_err(StoreError::unavailable)?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let job = Box::new(Queued {
+            operation,
+            answer,
+            outcome: None,
+        });
+        let queue = self
+            .queue
+            .as_ref()
+            .ok_or_else(|| StoreError::unavailable("the store is closed"))?;
+        queue.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::unavailable("the writer's queue is full"),
+            TrySendError::Disconnected(_) => StoreError::unavailable("the writer has stopped"),
+        })?;
+        outcome
+            .await
+            .map_err(|_| StoreError::unavailable("the writer has stopped"))?
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic there was already logged by the panic hook; closing goes on.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An operation in the queue, whatever its type.
+trait Job: Send {
+    fn durability(&self) -> Durability;
+    fn run(&mut self, writer: &mut WriterState) -> Result<(), StoreError>;
+    /// Whether the operation itself went well, so that its savepoint is kept.
+    fn answer(self: Box<Self>, commit: Result<(), &str>);
+}
+
+struct Queued<O: Operation> {
+    operation: O,
+    outcome: Option<Result<O::Outcome, StoreError>>,
+    answer: oneshot::Sender<Result<O::Outcome, StoreError>>,
+}
+
+impl<O: Operation> Job for Queued<O> {
+    fn durability(&self) -> Durability {
+        self.operation.durability()
+    }
+
+    fn run(&mut self, writer: &mut WriterState) -> Result<(), StoreError> {
+        let outcome = writer.run_operation(&self.operation);
+        let failed = outcome.is_err();
+        self.outcome = Some(outcome);
+        if failed {
+            Err(StoreError::corrupt("rolled back"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), &str>) {
+        let outcome = match commit {
+            Ok(()) => self
+                .outcome
+                .unwrap_or_else(|| Err(StoreError::unavailable("the operation did not run"))),
+            Err(reason) => Err(StoreError::unavailable(reason)),
+        };
+        // The caller may have gone away; what it asked for has happened all the same.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+struct WriterState {
+    connection: Connection,
+    synchronous: Durability,
+    head: ChainHead,
+    data_version: i64,
+    checkpointer: Checkpointer,
+    since_checkpoint: usize,
+}
+
+impl WriterState {
+    fn new(connection: Connection, checkpointer: Checkpointer) -> Result<Self, StoreError> {
+        let mut state = Self {
+            connection,
+            synchronous: Durability::PowerSafe,
+            head: ChainHead::genesis(0),
+            data_version: -1,
+            checkpointer,
+            since_checkpoint: 0,
+        };
+        state
+            .connection
+            .execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
+        state.follow_other_processes()?;
+        Ok(state)
+    }
+
+    fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = jobs.recv() {
+            // On a busy machine this lets callers that are about to write join this commit; on an idle one it
+            // returns at once (docs/decisions/0003).
+            std::thread::yield_now();
+            let mut batch = Vec::with_capacity(32);
+            batch.push(first);
+            batch.extend(jobs.try_iter().take(BATCH - 1));
+            metrics::histogram!("tokensmith_store_batch_operations").record(batch.len() as f64);
+            let commit = self.commit(&mut batch).map_err(|error| error.to_string());
+            self.since_checkpoint += batch.len();
+            for job in batch {
+                job.answer(commit.as_ref().copied().map_err(String::as_str));
+            }
+            if self.since_checkpoint >= CHECKPOINT_EVERY {
+                self.since_checkpoint = 0;
+                self.checkpointer.nudge();
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let needed = batch
+            .iter()
+            .map(|job| job.durability())
+            .max()
+            .unwrap_or(Durability::PowerSafe);
+        self.set_synchronous(needed)?;
+        self.step("BEGIN IMMEDIATE")?;
+        let before = self.head.clone();
+        let written = self
+            .follow_other_processes()
+            .and_then(|()| self.run_all(batch));
+        match written
+            .and_then(|()| self.save_head(&before))
+            .and_then(|()| self.step("COMMIT"))
+        {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::error!(error = %error, operations = batch.len(), "a commit failed; nothing of it was kept");
+                let _ = self.step("ROLLBACK");
+                self.data_version = -1;
+                Err(error)
+            }
+        }
+    }
+
+    fn run_all(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        for job in batch {
+            let head = self.head.clone();
+            self.step("SAVEPOINT operation")?;
+            if job.run(self).is_err() {
+                self.head = head;
+                self.step("ROLLBACK TO operation")?;
+            }
+            self.step("RELEASE operation")?;
+        }
+        Ok(())
+    }
+
+    fn run_operation<O: Operation>(&mut self, operation: &O) -> Result<O::Outcome, StoreError> {
+        let mut tx = Tx {
+            engine: TxEngine::Sqlite(&mut self.connection),
+            audit: Vec::new(),
+        };
+        let outcome = finish(operation.run(&mut tx))?;
+        for line in std::mem::take(&mut tx.audit) {
+            self.head = audit::append_sqlite(&self.connection, &self.head, &line)?;
+        }
+        Ok(outcome)
+    }
+
+    fn save_head(&self, before: &ChainHead) -> Result<(), StoreError> {
+        if self.head.seq == before.seq {
+            return Ok(());
+        }
+        audit::save_head_sqlite(&self.connection, &self.head)
+    }
+
+    /// The command line may write to the same file: then the audit chain has grown behind our back.
+    fn follow_other_processes(&mut self) -> Result<(), StoreError> {
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if version != self.data_version {
+            self.head = audit::load_head_sqlite(&self.connection)?;
+            self.data_version = version;
+        }
+        Ok(())
+    }
+
+    fn set_synchronous(&mut self, needed: Durability) -> Result<(), StoreError> {
+        if needed != self.synchronous {
+            self.connection.execute_batch(match needed {
+                Durability::PowerSafe => "PRAGMA synchronous = FULL",
+                Durability::CrashSafe => "PRAGMA synchronous = NORMAL",
+            })?;
+            self.synchronous = needed;
+        }
+        Ok(())
+    }
+
+    fn step(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(sql)?
+            .raw_execute()
+            .map(drop)
+            .map_err(StoreError::from)
+    }
+}
+
+/// Drives an operation that never waits: on SQLite every await is answered at once.
+fn finish<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let mut future = std::pin::pin!(future);
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(StoreError::corrupt(
+            "an operation waited for something other than its transaction",
+        )),
+    }
+}
