@@ -59,12 +59,20 @@ impl VerifyingKey {
         })
     }
 
-    /// HS256 with a shared secret; such a key has no `kid`.
+    /// HS256 with a shared secret; such a key has no `kid` unless it is given one.
     pub fn from_hmac(key: &HmacKey) -> Self {
         Self {
             algorithm: Algorithm::Hs256,
             kid: None,
             material: Material::Shared(key.inner().clone()),
+        }
+    }
+
+    /// The same key under this `kid`.
+    pub fn with_kid(self, kid: impl Into<String>) -> Self {
+        Self {
+            kid: Some(kid.into()),
+            ..self
         }
     }
 
