@@ -1,0 +1,353 @@
+//! Configuration: one TOML file, the environment over it, secrets from files, every problem at once.
+//! Each setting is one documented field below; `docs/reference/config.md` is written from them.
+//! Refuses unknown keys, known secrets, and an issuer over plain HTTP that is not loopback.
+
+mod duration;
+mod layers;
+mod place;
+mod reference;
+mod secret;
+mod section;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokensmith_jose::Algorithm;
+use tokensmith_oauth2::Secret;
+
+pub use self::place::{Cidr, Database, Issuer};
+pub use self::reference::reference;
+pub use self::secret::{MasterKey, SharedSecret};
+pub use self::section::{Field, Problem, Section};
+pub use self::value::{ByteSize, Setting};
+
+use self::section::{Reader, section, words};
+
+section! {
+    /// Everything the server is told at start.
+    pub struct Config at "" {
+        /// The issuer identifier (RFC 8414): the URL under which everybody reaches this server.
+        /// It is compared and sent exactly as written. Plain http is for loopback only.
+        issuer: Issuer,
+        /// Addresses to listen on.
+        listen: Vec<SocketAddr> = "127.0.0.1:8000",
+        /// Directory of the embedded database and of files the server writes itself.
+        data_dir: PathBuf = "tokensmith-data",
+        /// The store. A relative SQLite path starts at `data_dir`.
+        database: Database = "sqlite:tokensmith.db",
+        /// The key under which signing keys and stored tokens are sealed.
+        /// `serve` needs it; `dev` makes one in its data directory.
+        master_key: Option<MasterKey>,
+        /// Redis or Valkey for shared rate limits and cache hints. Without it the server works on its own.
+        redis_url: Option<Secret>,
+        /// Audience of access tokens when a client names no `resource` (RFC 8707). Left out, the issuer.
+        default_audience: Option<String>,
+        /// Address blocks of reverse proxies. Only from these does `X-Forwarded-For` or `Forwarded` count.
+        trusted_proxies: Vec<Cidr>,
+        /// Create the demo organizations, users and clients. Only `tokensmith dev` may.
+        demo: bool = "false",
+    }
+    parts {
+        /// Lifetimes and signatures of tokens.
+        tokens: Tokens,
+        /// Limits of the listener.
+        limits: Limits,
+        /// Limits per caller.
+        rate_limit: RateLimit,
+        /// Log lines.
+        log: Log,
+        /// OpenTelemetry export.
+        otel: Otel,
+        /// The audit log.
+        audit: Audit,
+        /// Password hashing.
+        hashing: Hashing,
+        /// Sizes of caches.
+        cache: Cache,
+    }
+}
+
+section! {
+    /// Lifetimes and signatures of tokens.
+    pub struct Tokens at "tokens." {
+        /// Life of an access token.
+        access_token_lifetime: Duration = "15m",
+        /// Life of a family of refresh tokens, counted from sign-in.
+        refresh_token_lifetime: Duration = "30d",
+        /// Whether every use of a refresh token answers with a new one.
+        refresh_token_rotation: bool = "true",
+        /// Life of an ID token.
+        id_token_lifetime: Duration = "1h",
+        /// Life of an authorization code (at most 60 s by the security profile this server follows).
+        authorization_code_lifetime: Duration = "60s",
+        /// Signature of access tokens.
+        signing_algorithm: Algorithm = "ES256",
+        /// Age at which a signing key is replaced.
+        signing_key_lifetime: Duration = "90d",
+        /// Time for which a new signing key is published before it signs.
+        signing_key_notice: Duration = "1d",
+        /// Secret shared with older services that check HS256 tokens.
+        /// Only resources marked as legacy get such tokens; it has no other use.
+        legacy_shared_secret: Option<SharedSecret>,
+    }
+}
+
+section! {
+    /// Limits of the listener. Past a limit a request is refused, never queued without end.
+    pub struct Limits at "limits." {
+        /// Largest request body; past it 413.
+        body: ByteSize = "256 KiB",
+        /// Largest request line and header fields together; past it 431.
+        header_bytes: ByteSize = "16 KiB",
+        /// Most header fields; past it 431.
+        header_count: NonZeroUsize = "100",
+        /// Longest time from the end of the header to the answer, slow bodies included; past it 408 or 503.
+        request_timeout: Duration = "30s",
+        /// Longest time for sending a request header; past it the connection is closed.
+        header_read_timeout: Duration = "15s",
+        /// Longest pause between two requests on one connection.
+        idle_timeout: Duration = "60s",
+        /// Most open connections; past it the idle ones are closed and the next one is answered 503.
+        max_connections: NonZeroUsize = "16384",
+        /// Most requests at work at once; past it 503.
+        max_in_flight: NonZeroUsize = "4096",
+        /// Time at shutdown in which kept-alive connections may send one more request and are then closed.
+        drain_notice: Duration = "1s",
+        /// Longest time at shutdown for requests at work; after it they are cut off.
+        drain_timeout: Duration = "8s",
+    }
+}
+
+section! {
+    /// Limits per caller.
+    pub struct RateLimit at "rate_limit." {
+        /// Requests a minute for one client at one address.
+        requests_per_minute: NonZeroU32 = "60",
+    }
+}
+
+section! {
+    /// Log lines, written to standard output.
+    pub struct Log at "log." {
+        /// `json` for machines, `text` for people.
+        format: LogFormat = "json",
+        /// What to log, as a level or as `target=level` pairs with commas, such as `info,tokensmith::access=debug`.
+        filter: String = "info",
+    }
+}
+
+section! {
+    /// OpenTelemetry export.
+    pub struct Otel at "otel." {
+        /// Base URL of an OTLP/HTTP collector, such as `http://127.0.0.1:4318`. Left out, nothing is exported.
+        endpoint: Option<String>,
+        /// `service.name` of the exported spans.
+        service_name: String = "tokensmith",
+        /// One request in this many is traced; a caller's sampled `traceparent` always is.
+        sample_one_in: NonZeroU32 = "1",
+    }
+}
+
+section! {
+    /// The audit log.
+    pub struct Audit at "audit." {
+        /// Whether stateless grants and refusals leave an audit line. What changes rights always does.
+        enabled: bool = "true",
+        /// When the line of a stateless access token is safe: `crash` survives the end of the process,
+        /// `power` also the loss of power. What changes rights is always `power`.
+        durability: Durability = "crash",
+        /// Lines between two signed checkpoints.
+        checkpoint_every: NonZeroU32 = "1000",
+    }
+}
+
+section! {
+    /// Password hashing with Argon2id.
+    pub struct Hashing at "hashing." {
+        /// Memory of one hash.
+        memory: ByteSize = "19 MiB",
+        /// Passes over the memory.
+        iterations: NonZeroU32 = "2",
+        /// Threads that hash.
+        threads: NonZeroUsize = "2",
+        /// Most sign-ins waiting for such a thread; past it 503.
+        queue: NonZeroUsize = "64",
+    }
+}
+
+section! {
+    /// Sizes of caches, in entries.
+    pub struct Cache at "cache." {
+        /// Clients with their rights.
+        clients: NonZeroUsize = "10000",
+        /// Successful checks of low-entropy client secrets.
+        secret_checks: NonZeroUsize = "10000",
+        /// Introspected tokens and sessions.
+        tokens: NonZeroUsize = "10000",
+    }
+}
+
+words! {
+    /// The form of log lines.
+    pub enum LogFormat {
+        /// One JSON object a line.
+        Json = "json",
+        /// One readable line.
+        Text = "text",
+    }
+    form "\"json\" or \"text\""
+}
+
+words! {
+    /// When an audit line of a stateless token is safe.
+    pub enum Durability {
+        /// Survives the end of the process.
+        Crash = "crash",
+        /// Survives the loss of power.
+        Power = "power",
+    }
+    form "\"crash\" or \"power\""
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// One sentence each.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the configuration cannot be used:")?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| writeln!(f, "  - {problem}"))
+    }
+}
+
+/// A configuration together with where each value was written.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    origins: BTreeMap<String, String>,
+}
+
+impl Loaded {
+    /// Reads a file and an environment for `serve` and every other command that works on its data.
+    ///
+    /// # Errors
+    /// Every problem of form and every broken rule, each with its key.
+    pub fn from(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = layers::gather(file, env);
+        refuse_unfit_to_serve(&mut reader);
+        let origins = reader
+            .given
+            .iter()
+            .map(|(key, given)| (key.clone(), given.origin.clone()));
+        let origins = origins.collect();
+        let config = Config::finish(reader)?;
+        Ok(Self { config, origins })
+    }
+
+    /// Every key with its value and its origin, secrets left out: the answer of `config show`.
+    pub fn show(&self) -> String {
+        reference::show(&self.config, &self.origins)
+    }
+}
+
+/// Rules of `serve` that no single value breaks by itself.
+fn refuse_unfit_to_serve(reader: &mut Reader) {
+    let is_set = |key: &str| {
+        reader
+            .given
+            .get(key)
+            .is_some_and(|given| value::text(&given.value).is_some_and(|text| !text.is_empty()))
+    };
+    if !is_set("master_key") && !reader.noted.contains("master_key") {
+        reader.note("`master_key` is required: make one with `openssl rand -base64 32` and name its file in `master_key_file` or TOKENSMITH_MASTER_KEY_FILE.".into());
+    }
+    let demo = reader
+        .given
+        .get("demo")
+        .and_then(|given| value::text(&given.value));
+    if demo.as_deref() == Some("true") {
+        reader.note("`demo` must be false: demo users and secrets are public; use `tokensmith dev` for them.".into());
+    }
+}
+
+impl Config {
+    /// The configuration of `serve`. See [`Loaded::from`].
+    ///
+    /// # Errors
+    /// Every problem of form and every broken rule, each with its key.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Loaded::from(file, env).map(|loaded| loaded.config)
+    }
+
+    /// The configuration of `tokensmith dev`: loopback, one SQLite file, demo data, readable logs.
+    pub fn dev(port: u16, data_dir: &Path) -> Self {
+        let loopback = [SocketAddr::from(([127, 0, 0, 1], port))];
+        let mut config = Self::with_defaults(&format!("http://localhost:{port}"));
+        config.listen = loopback.to_vec();
+        config.database = config.database.under(data_dir);
+        config.data_dir = data_dir.to_owned();
+        config.default_audience = Some("https://api.activity.com".to_owned());
+        config.log.format = LogFormat::Text;
+        config.demo = true;
+        config
+    }
+
+    fn with_defaults(issuer: &str) -> Self {
+        let mut reader = Reader::default();
+        let given = section::Given {
+            value: issuer.into(),
+            origin: "dev".to_owned(),
+        };
+        reader.given.insert("issuer".to_owned(), given);
+        Self::read(&mut reader).expect("the tests read every default and a loopback issuer")
+    }
+
+    fn finish(mut reader: Reader) -> Result<Self, ConfigError> {
+        let config = Self::read(&mut reader);
+        if config
+            .as_ref()
+            .is_some_and(|config| config.listen.is_empty())
+        {
+            reader.note("`listen` must name at least one address.".to_owned());
+        }
+        match config {
+            Some(config) if reader.problems.is_empty() => Ok(config.settled()),
+            _ => Err(ConfigError {
+                problems: reader.problems,
+            }),
+        }
+    }
+
+    /// Relative paths and what follows from other settings, worked out once.
+    fn settled(mut self) -> Self {
+        self.database = self.database.under(&self.data_dir);
+        self
+    }
+
+    /// The audience of a token for which no resource was named.
+    pub fn audience(&self) -> &str {
+        self.default_audience
+            .as_deref()
+            .unwrap_or(self.issuer.as_str())
+    }
+}
