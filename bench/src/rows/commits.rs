@@ -1,0 +1,48 @@
+//! Durable units of work a second: the store under 32 callers against SQLite alone in batches of 32, both on one core,
+//! both fsynced before anybody is answered, each on a fresh file in turns.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use xtask::process::Scratch;
+
+use super::Effort;
+use crate::table::Row;
+use crate::turns;
+
+/// The store chains and hashes its audit lines, checks each caller's savepoint and wakes the callers; the bare loop does not.
+const BOUND: f64 = 0.5;
+
+pub(crate) fn measure(effort: Effort) -> Result<Row> {
+    let scratch = Scratch::new("bench-commits")?;
+    let mut turn = 0;
+    let mut rate = |program: &str| -> Result<f64> {
+        turn += 1;
+        printed_rate(program, &scratch.path(&format!("{turn}.db")), effort.seconds)
+    };
+    let rates: Vec<(f64, f64)> = (0..effort.rounds)
+        .map(|_| Ok((rate("limit-engine")?, rate("store-commits")?)))
+        .collect::<Result<_>>()?;
+    let turns = turns::of(&rates);
+    Ok(Row {
+        what: "durable units of work (1 update, 1 audit line), 32 callers".into(),
+        limit: format!("{:.0}/s", turns.limit),
+        ours: format!("{:.0}/s", turns.ours),
+        ratio: format!("{:.1} %", turns.ratio * 100.0),
+        bound: format!("≥ {:.0} %", BOUND * 100.0),
+        holds: turns.ratio >= BOUND,
+    })
+}
+
+/// Runs one of our own subcommands on the servers' core and reads the rate it prints.
+fn printed_rate(program: &str, file: &Path, seconds: u32) -> Result<f64> {
+    let output = Command::new("taskset")
+        .args(["-c", "0"])
+        .arg(std::env::current_exe()?)
+        .args([program, "--seconds", &seconds.to_string(), "--file"])
+        .arg(file)
+        .output()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    printed.trim().parse().with_context(|| format!("{program}: {printed}{}", String::from_utf8_lossy(&output.stderr)))
+}

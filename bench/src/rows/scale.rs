@@ -1,0 +1,47 @@
+//! Cost of a grant with a million clients and users in the store against a hundred, in turns. The load names clients at
+//! random, so that of a million most are read from the database; the cost is the server's CPU time.
+
+use anyhow::Result;
+
+use super::Effort;
+use crate::pinned::Pinned;
+use crate::subject::{Subject, token_load};
+use crate::table::Row;
+use crate::turns;
+use crate::wrk::Load;
+
+const FEW: u32 = 100;
+const MANY: u32 = 1_000_000;
+const BOUND: f64 = 1.2;
+
+pub(crate) fn measure(effort: Effort) -> Result<Row> {
+    let few = Subject::new("bench-few", "ES256")?.with_clients(FEW)?.with_users(FEW)?;
+    let many = Subject::new("bench-many", "ES256")?.with_clients(MANY)?.with_users(MANY)?;
+    let ((few_server, few_port), (many_server, many_port)) = (few.serve()?, many.serve()?);
+    let (few_load, many_load) = (token_load(few_port, FEW), token_load(many_port, MANY));
+    few_load.run(2)?;
+    many_load.run(2)?;
+    let turns = turns::take(
+        effort.rounds,
+        || microseconds_a_grant(&few_server, &few_load, effort.seconds),
+        || microseconds_a_grant(&many_server, &many_load, effort.seconds),
+    )?;
+    few_server.stop()?;
+    many_server.stop()?;
+    Ok(Row {
+        what: "cost of a grant, 1,000,000 clients and users against 100".into(),
+        limit: format!("{:.1} µs CPU", turns.limit),
+        ours: format!("{:.1} µs CPU", turns.ours),
+        ratio: format!("{:.2} ×", turns.ratio),
+        bound: format!("≤ {BOUND} ×"),
+        holds: turns.ratio <= BOUND,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
+fn microseconds_a_grant(server: &Pinned, load: &Load, seconds: u32) -> Result<f64> {
+    let before = server.cpu_time()?;
+    let run = load.run(seconds)?;
+    let used = server.cpu_time()?.saturating_sub(before);
+    Ok(used.as_secs_f64() * 1e6 / run.requests as f64)
+}
