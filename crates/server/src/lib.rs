@@ -1,2 +1,23 @@
-//! (being built)
+//! The authorization server as a library: one folder or file per feature, never per layer.
+//!
+//! [`app::App`] is what every request shares, [`router::router`] is every path. The binary and the tests start it the
+//! same way.
+
+pub mod app;
+pub mod client_auth;
 pub mod config;
+pub mod context;
+pub mod correlation;
+pub mod entropy;
+pub mod error;
+pub mod jwks;
+pub mod keys;
+pub mod legacy;
+pub mod metadata;
+pub mod now;
+pub mod observe;
+pub mod password;
+pub mod rate_limit;
+pub mod registry;
+pub mod router;
+pub mod token;

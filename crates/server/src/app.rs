@@ -1,0 +1,132 @@
+//! What every request shares: configuration, store, keys, declared data, hashing threads, clock and randomness.
+
+use std::sync::Arc;
+
+use tokensmith_store::{AppendAudit, AuditContext, AuditEvent, Durability, Options, Store, StoreError, Target};
+
+use crate::{
+    client_auth::ClientAuth,
+    config::{self, Config, Database},
+    entropy::Entropy,
+    keys::KeyRing,
+    now::Clock,
+    password::Hashing,
+    registry::Registry,
+};
+
+/// The running server. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    store: Store,
+    keys: KeyRing,
+    registry: Registry,
+    hashing: Hashing,
+    client_auth: ClientAuth,
+    clock: Clock,
+    entropy: Entropy,
+    started: std::time::Instant,
+}
+
+/// Why the server cannot start. One clear sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A signing key cannot be made or opened.
+    #[error("{0}")]
+    Keys(String),
+    /// A file or thread the server needs.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// Declared data contradicts itself.
+    #[error("{0}")]
+    Declared(String),
+}
+
+impl App {
+    /// Opens the store, loads keys and declared data, and starts the hashing threads.
+    ///
+    /// # Errors
+    /// [`StartError`], when any of them cannot be had.
+    pub async fn open(config: Config, clock: Clock, entropy: Entropy) -> Result<Self, StartError> {
+        let now = clock.now();
+        let hashing = Hashing::start(&config.hashing)?;
+        let store = Store::open(&store_options(&config), now).await?;
+        let keys = KeyRing::open(&config, &store, now).await?;
+        let registry = Registry::open(&config, &store).await?;
+        let client_auth = ClientAuth::new(config.cache.secret_checks.get(), entropy.bytes());
+        let started = std::time::Instant::now();
+        let inner = Inner { config, store, keys, registry, hashing, client_auth, clock, entropy, started };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The configuration it was started with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The records.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The signing keys.
+    pub fn keys(&self) -> &KeyRing {
+        &self.0.keys
+    }
+
+    /// Clients, resources and scopes.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// The threads that hash passwords.
+    pub fn hashing(&self) -> &Hashing {
+        &self.0.hashing
+    }
+
+    /// What client authentication remembers.
+    pub fn client_auth(&self) -> &ClientAuth {
+        &self.0.client_auth
+    }
+
+    /// The clock. Only the edge reads it; see [`crate::now::Now`].
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The source of randomness.
+    pub fn entropy(&self) -> &Entropy {
+        &self.0.entropy
+    }
+
+    /// How long the server has been up.
+    pub fn uptime(&self) -> std::time::Duration {
+        self.0.started.elapsed()
+    }
+
+    /// Writes an audit line for what changes no record: a stateless grant or a refusal.
+    ///
+    /// # Errors
+    /// When the line could not be written: then the answer must not be given either.
+    pub async fn audit(&self, context: AuditContext, event: AuditEvent) -> Result<(), StoreError> {
+        if !self.config().audit.enabled {
+            return Ok(());
+        }
+        self.store().write(AppendAudit { context, event, durability: Durability::CrashSafe }).await
+    }
+}
+
+/// How the store of this configuration is opened.
+pub fn store_options(config: &Config) -> Options {
+    let target = match &config.database {
+        Database::Sqlite(path) => Target::Sqlite(path.clone()),
+        Database::Postgres(url) => Target::Postgres(url.expose().to_owned()),
+    };
+    let everything_power_safe = config.audit.durability == config::Durability::Power;
+    Options { everything_power_safe, ..Options::new(target) }
+}

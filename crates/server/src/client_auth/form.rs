@@ -1,0 +1,58 @@
+//! A form sent by an authenticated client: how every endpoint that clients call begins.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{StatusCode, header, request::Parts};
+use tokensmith_oauth2::Form;
+
+use super::authenticate;
+use crate::{app::App, context::RequestContext, error::OAuthError, registry::RegisteredClient};
+
+/// A strict form body, the client that sent it, and the circumstances.
+pub struct AuthenticatedForm {
+    /// The parameters.
+    pub form: Form,
+    /// Who sent them.
+    pub client: Arc<RegisteredClient>,
+    /// When, from where, in which request.
+    pub context: RequestContext,
+}
+
+impl FromRequest<App> for AuthenticatedForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(context) = RequestContext::from_request_parts(&mut parts, app).await;
+        refuse_other_forms(&parts).map_err(IntoResponse::into_response)?;
+        let body = Request::from_parts(parts.clone(), body);
+        let body = Bytes::from_request(body, app).await.map_err(IntoResponse::into_response)?;
+        let form = Form::parse(&body).map_err(|error| OAuthError::from(error).into_response())?;
+        let client = authenticate(app, &parts.headers, &form, &context).await.map_err(IntoResponse::into_response)?;
+        Ok(Self { form, client, context })
+    }
+}
+
+/// Parameters travel in a form body alone (RFC 6749 §3.2): never in the URL, where logs and histories keep them.
+fn refuse_other_forms(parts: &Parts) -> Result<(), OAuthError> {
+    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        let sentence = "Send the parameters in the request body, not in the URL.";
+        return Err(OAuthError::invalid_request("parameters_in_url", sentence));
+    }
+    let is_form = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    if is_form {
+        return Ok(());
+    }
+    let sentence = "Send the parameters as application/x-www-form-urlencoded.";
+    Err(OAuthError::invalid_request("not_a_form", sentence).with_status(StatusCode::BAD_REQUEST))
+}

@@ -1,0 +1,46 @@
+//! Who asks, from where, in which request: taken once at the edge and carried into every audit line.
+
+use std::{convert::Infallible, net::IpAddr};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use tokensmith_store::{AuditContext, Timestamp};
+
+use crate::{
+    app::App,
+    correlation::CorrelationId,
+    now::Now,
+};
+
+/// The circumstances of a request.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Its instant.
+    pub now: Timestamp,
+    /// The caller's address: the peer, or what a configured proxy says of it.
+    pub ip: Option<IpAddr>,
+    /// Its correlation id.
+    pub correlation_id: Option<CorrelationId>,
+}
+
+impl FromRequestParts<App> for RequestContext {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let Now(now) = Now::from_request_parts(parts, app).await?;
+        let ip = None; // TEMPORARY
+        Ok(Self { now, ip, correlation_id: parts.extensions.get::<CorrelationId>().cloned() })
+    }
+}
+
+impl RequestContext {
+    /// The same for an audit line, with who acted.
+    pub fn audit(&self, actor: Option<String>) -> AuditContext {
+        AuditContext {
+            at: self.now,
+            ip: self.ip.map(|ip| ip.to_string()),
+            correlation_id: self.correlation_id.as_ref().map(|id| id.as_str().to_owned()),
+            actor,
+        }
+    }
+}

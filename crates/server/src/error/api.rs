@@ -1,0 +1,200 @@
+//! Errors of the JSON APIs: RFC 9457 problems that also carry FastAPI's `detail`, which older clients read.
+
+use std::borrow::Cow;
+
+use axum::{
+    extract::{FromRequest, Request},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+use tokensmith_oauth2::challenge;
+use tokensmith_store::StoreError;
+
+use super::oauth::no_store;
+use crate::observe::metrics::ErrorLabel;
+
+/// A refusal of a JSON API.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    /// The refusal's word: metric label, audit word and last part of the problem's type.
+    refusal: &'static str,
+    /// One public sentence.
+    description: Cow<'static, str>,
+    /// What the log may know and the caller may not.
+    detail: Option<String>,
+    challenge: Option<challenge::Bearer>,
+    retry_after_seconds: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl ApiError {
+    /// A refusal with its public sentence.
+    pub fn new(status: StatusCode, refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            refusal,
+            description: description.into(),
+            detail: None,
+            challenge: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// 400: the request cannot be read.
+    pub fn bad_request(refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, refusal, description)
+    }
+
+    /// 422: the request can be read, a value in it is not acceptable.
+    pub fn unprocessable(refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal, description)
+    }
+
+    /// 403.
+    pub fn forbidden(refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, refusal, description)
+    }
+
+    /// 404, also for what exists but is not the caller's to see.
+    pub fn not_found(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", description)
+    }
+
+    /// 409.
+    pub fn conflict(refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, refusal, description)
+    }
+
+    /// 401 without a challenge parameter, for sign-in.
+    pub fn unauthorized(refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, refusal, description)
+    }
+
+    /// 503 with `Retry-After`.
+    pub fn unavailable(detail: impl ToString) -> Self {
+        let sentence = "The server cannot answer right now. Try again in a moment.";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", sentence);
+        error.retry_after_seconds = Some(1);
+        error.with_detail(detail)
+    }
+
+    /// Adds what the log may know.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl ToString) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    /// Adds a challenge (RFC 6750 §3).
+    #[must_use]
+    pub fn with_challenge(mut self, challenge: challenge::Bearer) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// The refusal's word.
+    pub fn refusal(&self) -> &'static str {
+        self.refusal
+    }
+
+    fn log(&self) {
+        let (status, detail) = (self.status.as_u16(), self.detail.as_deref().unwrap_or_default());
+        if self.status.is_server_error() {
+            tracing::error!(status, refusal = self.refusal, detail, "a request failed");
+        } else {
+            tracing::info!(status, refusal = self.refusal, detail, "a request was refused");
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let problem = Problem {
+            r#type: format!("urn:tokensmith:problem:{}", self.refusal),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.description,
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        no_store(headers);
+        let challenge = self.challenge.and_then(|challenge| HeaderValue::from_str(&challenge.to_string()).ok());
+        challenge.into_iter().for_each(|value| drop(headers.insert(header::WWW_AUTHENTICATE, value)));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(ErrorLabel(self.refusal));
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Contended(_) => Self::unavailable(error),
+            StoreError::Corrupt(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "store_corrupt",
+                "The server failed. The failure was recorded.",
+            )
+            .with_detail(error),
+        }
+    }
+}
+
+/// A JSON body, read strictly: `application/json`, no duplicate members, no unknown ones if the type denies them.
+pub struct ApiJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
+        if !is_json {
+            let sentence = "Send the request body as application/json.";
+            let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", sentence);
+            return Err(error.into_response());
+        }
+        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        tokensmith_jose::strict_json::from_slice(&body).map(Self).map_err(|error| {
+            // serde_json's sentences name members, types and places, never the values that were sent.
+            let place = format!("The request body is not acceptable JSON: {}.", sentence(&error));
+            ApiError::unprocessable("malformed_json", place).into_response()
+        })
+    }
+}
+
+fn sentence(error: &serde_json::Error) -> String {
+    match error.classify() {
+        // A data error may quote the offending value: keep what was expected, drop what came.
+        serde_json::error::Category::Data => {
+            let text = error.to_string();
+            let expected = text.find("expected").map(|start| text[start..].to_owned());
+            let named = ["missing field", "unknown field", "duplicate"].iter().any(|word| text.contains(word));
+            if named { without_place(&text) } else { expected.unwrap_or_else(|| "a value has the wrong form".into()) }
+        }
+        _ => format!("syntax error at line {} column {}", error.line(), error.column()),
+    }
+}
+
+fn without_place(text: &str) -> String {
+    text.split(" at line ").next().unwrap_or(text).to_owned()
+}

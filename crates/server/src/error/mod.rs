@@ -1,0 +1,9 @@
+//! The error surfaces: OAuth (RFC 6749 §5.2), JSON APIs (RFC 9457). Every error holds a public sentence, the
+//! refusal's word (metric label and audit word) and a private detail that goes to the log alone.
+
+mod api;
+mod oauth;
+
+pub use api::{ApiError, ApiJson};
+pub use oauth::OAuthError;
+pub(crate) use oauth::no_store;

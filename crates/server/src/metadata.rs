@@ -1,0 +1,35 @@
+//! What the server says about itself (RFC 8414, OpenID Connect Discovery 1.0): only what works, every URL made from
+//! the configured issuer and never from a request header.
+
+use axum::{Json, extract::State, response::IntoResponse};
+use http::{HeaderValue, header};
+use tokensmith_oauth2::AuthorizationServerMetadata;
+
+use crate::{app::App, token::GRANT_TYPES};
+
+/// How long a reader may keep the documents.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
+pub async fn metadata(State(app): State<App>) -> impl IntoResponse {
+    ([(header::CACHE_CONTROL, CACHE)], Json(document(&app)))
+}
+
+fn document(app: &App) -> AuthorizationServerMetadata {
+    let issuer = &app.config().issuer;
+    AuthorizationServerMetadata {
+        issuer: issuer.as_str().to_owned(),
+        token_endpoint: Some(issuer.endpoint("/oauth/token")),
+        jwks_uri: Some(issuer.endpoint("/.well-known/jwks.json")),
+        scopes_supported: app.registry().declared().scope_names.clone(),
+        grant_types_supported: GRANT_TYPES.iter().map(|grant| grant.as_str().to_owned()).collect(),
+        token_endpoint_auth_methods_supported: words(&["client_secret_basic", "client_secret_post"]),
+        subject_types_supported: words(&["public"]),
+        request_uri_parameter_supported: Some(false),
+        ..AuthorizationServerMetadata::default()
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}

@@ -1,0 +1,129 @@
+//! Declared data kept in memory: clients (a bounded cache), resources and scopes (whole).
+//!
+//! Every change moves the store's configuration epoch on; a node that sees it moved drops what it keeps here, so a
+//! change is seen everywhere within [`EPOCH_INTERVAL`].
+
+mod epoch;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use quick_cache::sync::Cache;
+use tokensmith_jose::Algorithm;
+use tokensmith_oauth2::{ClientId, Scope, ScopeHierarchy};
+use tokensmith_store::{Client, Resource, Store, StoreError};
+
+use crate::{app::StartError, config::Config};
+
+pub use epoch::{EPOCH_INTERVAL, follow};
+
+/// Clients, resources and scopes.
+pub struct Registry {
+    clients: Cache<ClientId, Arc<RegisteredClient>>,
+    declared: ArcSwap<Declared>,
+}
+
+/// A client with what follows from it, worked out once.
+#[derive(Debug)]
+pub struct RegisteredClient {
+    /// The record.
+    pub client: Client,
+    /// Its scope and everything that implies.
+    pub allowed_scope: Scope,
+}
+
+/// Resources and scopes as declared.
+#[derive(Debug)]
+pub struct Declared {
+    /// What each scope implies.
+    pub hierarchy: ScopeHierarchy,
+    /// Every scope token there is, in order.
+    pub scope_names: Vec<String>,
+    resources: Vec<DeclaredResource>,
+}
+
+/// A resource with what follows from it.
+#[derive(Debug)]
+pub struct DeclaredResource {
+    /// The record.
+    pub resource: Resource,
+    /// Signature of its access tokens, where it wants another than the server's.
+    pub algorithm: Option<Algorithm>,
+    /// The scope it knows; `None`: every scope.
+    pub scope: Option<Scope>,
+}
+
+impl Registry {
+    /// Reads resources and scopes.
+    ///
+    /// # Errors
+    /// When the store does not answer or the declarations are not usable.
+    pub async fn open(config: &Config, store: &Store) -> Result<Self, StartError> {
+        let clients = Cache::new(config.cache.clients.get());
+        Ok(Self { clients, declared: ArcSwap::from_pointee(Declared::load(store).await?) })
+    }
+
+    /// Resources and scopes of this moment.
+    pub fn declared(&self) -> arc_swap::Guard<Arc<Declared>> {
+        self.declared.load()
+    }
+
+    /// The client with exactly this id, whether or not it is active.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn client(&self, store: &Store, id: &ClientId) -> Result<Option<Arc<RegisteredClient>>, StoreError> {
+        if let Some(known) = self.clients.get(id) {
+            return Ok(Some(known));
+        }
+        let Some(client) = store.client(id).await? else { return Ok(None) };
+        let allowed_scope = self.declared().hierarchy.closure(&client.scope);
+        let registered = Arc::new(RegisteredClient { client, allowed_scope });
+        self.clients.insert(id.clone(), registered.clone());
+        Ok(Some(registered))
+    }
+
+    /// Drops what is kept and reads the declarations again.
+    ///
+    /// # Errors
+    /// As [`Registry::open`]; then the declarations in use stay.
+    pub async fn reload(&self, store: &Store) -> Result<(), StartError> {
+        self.declared.store(Arc::new(Declared::load(store).await?));
+        self.clients.clear();
+        Ok(())
+    }
+}
+
+impl Declared {
+    async fn load(store: &Store) -> Result<Self, StartError> {
+        let scopes = store.scopes().await?;
+        let declared = scopes.iter().map(|scope| {
+            let implied: Vec<&str> = scope.implies.iter().map(String::as_str).collect();
+            (scope.name.as_str(), implied)
+        });
+        let hierarchy = ScopeHierarchy::new(declared)
+            .map_err(|error| StartError::Declared(format!("the declared scopes are not usable: {error}")))?;
+        let resources = store.resources().await?.into_iter().map(DeclaredResource::from_record).collect::<Result<_, _>>()?;
+        Ok(Self { hierarchy, scope_names: scopes.into_iter().map(|scope| scope.name).collect(), resources })
+    }
+
+    /// The resource with exactly this identifier.
+    pub fn resource(&self, identifier: &str) -> Option<&DeclaredResource> {
+        self.resources.iter().find(|declared| declared.resource.identifier == identifier)
+    }
+}
+
+impl DeclaredResource {
+    fn from_record(resource: Resource) -> Result<Self, StartError> {
+        let wrong = |what: &str| StartError::Declared(format!("resource {} has {what}", resource.identifier));
+        let algorithm = match resource.signing_algorithm.as_deref() {
+            Some(name) => Some(Algorithm::from_name(name).ok_or_else(|| wrong("an unknown signing algorithm"))?),
+            None => None,
+        };
+        let scope = match resource.scopes.as_slice() {
+            [] => None,
+            names => Some(Scope::parse(&names.join(" ")).map_err(|_| wrong("an unusable scope"))?),
+        };
+        Ok(Self { resource, algorithm, scope })
+    }
+}

@@ -1,0 +1,32 @@
+//! Every path, one line each.
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::StatusCode;
+
+use crate::{app::App, error::ApiError, jwks, legacy, metadata, token};
+
+/// All routes of the server.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
+        .route("/.well-known/openid-configuration", get(metadata::metadata))
+        .route("/.well-known/jwks.json", get(jwks::jwks))
+        .route("/oauth/token", post(token::token))
+        .merge(legacy::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+async fn not_found() -> Response {
+    ApiError::not_found("There is nothing at this path.").into_response()
+}
+
+async fn method_not_allowed() -> Response {
+    let sentence = "This path does not take that method; see the Allow header.";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence).into_response()
+}

@@ -1,0 +1,50 @@
+//! Access tokens: JWTs by RFC 9068, with the claims the older services read.
+
+use serde::Serialize;
+use tokensmith_oauth2::{ClientId, Scope};
+
+/// The claims of an access token.
+#[derive(Debug, Serialize)]
+pub struct AccessTokenClaims<'a> {
+    /// The issuer identifier.
+    pub iss: &'a str,
+    /// The user's id, or the client's own.
+    pub sub: &'a str,
+    /// The client it was issued to.
+    pub client_id: &'a ClientId,
+    /// Space-separated (RFC 8693 §4.2).
+    pub scope: &'a Scope,
+    /// Always `access`: what the older services check.
+    pub r#type: &'static str,
+    /// The resource it is for.
+    pub aud: [&'a str; 1],
+    /// Issued at, seconds since the Unix epoch.
+    pub iat: i64,
+    /// Expires at, seconds since the Unix epoch.
+    pub exp: i64,
+    /// Names the token in audit and revocation.
+    pub jti: &'a str,
+    /// The user's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<&'a str>,
+    /// The organization the user acts in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<&'a str>,
+    /// The user's roles in that organization.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub roles: &'a [String],
+    /// The session it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<&'a str>,
+}
+
+/// A signed access token and what names it.
+#[derive(Debug)]
+pub struct AccessToken {
+    /// The token in compact form.
+    pub token: tokensmith_oauth2::Secret,
+    /// Its `jti`.
+    pub jti: String,
+    /// Its life in whole seconds.
+    pub expires_in: u64,
+}

@@ -1,0 +1,101 @@
+//! The token endpoint (RFC 6749 §3.2). What every grant shares happens here, so no grant can forget it: client
+//! authentication, whether the client may use the grant, scope and audience, minting, the audit line, the answer.
+
+mod access_token;
+mod client_credentials;
+mod issue;
+mod narrow;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope};
+use tokensmith_store::AuditEvent;
+
+use crate::{
+    app::App,
+    client_auth::AuthenticatedForm,
+    context::RequestContext,
+    error::{OAuthError, no_store},
+    registry::RegisteredClient,
+};
+
+pub use access_token::{AccessToken, AccessTokenClaims};
+pub use issue::{Grant, Issued, Subject, issue};
+
+/// Grants of this server, as metadata lists them.
+pub const GRANT_TYPES: &[GrantType] = &[GrantType::ClientCredentials];
+
+/// One authenticated call of the token endpoint.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) client: &'a RegisteredClient,
+    pub(crate) form: &'a Form,
+    pub(crate) context: &'a RequestContext,
+}
+
+/// `POST /oauth/token`
+pub async fn token(State(app): State<App>, request: AuthenticatedForm) -> Result<Response, OAuthError> {
+    let AuthenticatedForm { form, client, context } = request;
+    let call = Call { app: &app, client: &client, form: &form, context: &context };
+    match answer(call).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            let event = AuditEvent::new("token_refused").client(&client.client.client_id).outcome(error.refusal());
+            app.audit(context.audit(Some(actor(&client))), event).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn answer(call: Call<'_>) -> Result<Response, OAuthError> {
+    let grant_type = grant_type(call)?;
+    let grant = match grant_type {
+        GrantType::ClientCredentials => client_credentials::grant(call)?,
+        _ => return Err(unsupported()),
+    };
+    let grant = Grant {
+        requested_scope: requested_scope(call.form)?,
+        requested_resource: narrow::requested_resource(call.form)?,
+        ..grant
+    };
+    let issued = issue(call.app, call.client, grant, call.context).await?;
+    let mut response = Json(issued.response).into_response();
+    no_store(response.headers_mut());
+    Ok(response)
+}
+
+/// Which grant is asked for, if this server has it and the client may use it.
+fn grant_type(call: Call<'_>) -> Result<GrantType, OAuthError> {
+    let missing = || OAuthError::invalid_request("grant_type_missing", "The parameter grant_type is missing.");
+    let name = call.form.one("grant_type")?.ok_or_else(missing)?;
+    let grant_type: GrantType = name.parse().map_err(|_| unsupported())?;
+    if !GRANT_TYPES.contains(&grant_type) {
+        return Err(unsupported());
+    }
+    if !call.client.client.grant_types.contains(&grant_type) {
+        let sentence = format!("This client is not registered for the grant {grant_type}.");
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "grant_not_registered", sentence));
+    }
+    Ok(grant_type)
+}
+
+fn unsupported() -> OAuthError {
+    let known: Vec<&str> = GRANT_TYPES.iter().map(|grant| grant.as_str()).collect();
+    let sentence = format!("This grant type is not supported. Supported: {}.", known.join(", "));
+    OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type_unsupported", sentence)
+}
+
+fn requested_scope(form: &Form) -> Result<Option<Scope>, OAuthError> {
+    let malformed = |error| {
+        OAuthError::new(ErrorCode::InvalidScope, "scope_malformed", format!("The scope is malformed: {error}."))
+    };
+    form.one("scope")?.map(Scope::parse).transpose().map_err(malformed)
+}
+
+fn actor(client: &RegisteredClient) -> String {
+    format!("client:{}", client.client.client_id)
+}
