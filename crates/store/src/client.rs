@@ -5,6 +5,7 @@ use tokensmith_oauth2::{ClientId, GrantType, Scope};
 
 use crate::{
     AuditContext, AuditEvent, Operation, Row, Store, StoreError, Timestamp, Tx, epoch,
+    refresh_token,
     tx::{FromRow, Value, values},
 };
 
@@ -329,7 +330,7 @@ impl Operation for ChangeClient {
     }
 }
 
-/// Removes a client.
+/// Removes a client, and ends every refresh token family that was granted to it.
 #[derive(Debug)]
 pub struct RemoveClient {
     /// Which one.
@@ -348,8 +349,10 @@ impl Operation for RemoveClient {
             .won("DELETE FROM clients WHERE client_id = $1", values![id])
             .await?;
         if won {
+            let ended = refresh_token::end_of_client(tx, id, self.context.at).await?;
             epoch::advance(tx).await?;
-            tx.audit(&self.context, AuditEvent::new("client_removed").client(id));
+            let event = AuditEvent::new("client_removed").client(id);
+            tx.audit(&self.context, event.field("families_ended", ended));
         }
         Ok(won)
     }

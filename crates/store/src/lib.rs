@@ -9,21 +9,24 @@ mod client;
 mod engine;
 mod epoch;
 mod error;
-// mod group;
+mod group;
+mod id;
 mod lease;
+mod membership;
 mod operation;
-// mod organization;
+mod organization;
+mod refresh_token;
 mod resource;
+mod revocation;
 mod schema;
-// mod refresh_token;
-// mod revocation;
-// mod session;
+mod session;
 mod signing_key;
 mod store;
+mod sweep;
 mod timestamp;
 mod tx;
-// mod user;
-// mod verify;
+mod user;
+mod verify;
 
 pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
@@ -34,23 +37,33 @@ pub use client::{
     Registered, RemoveClient, SecretHash,
 };
 pub use error::StoreError;
-// pub use group::{AddGroupMember, CreateGroup, Group, GroupMember, RemoveGroup, RemoveGroupMember, UpdateGroup};
+pub use group::{
+    AddGroupMember, CreateGroup, Group, GroupChange, GroupMember, RemoveGroup, RemoveGroupMember,
+    UpdateGroup,
+};
+pub use id::{FamilyId, GroupId, IdError, OrganizationId, SessionId, UserId};
 pub use lease::{Lease, ReleaseLease, TakeLease};
+pub use membership::{AddMember, ChangeMemberRole, MembershipChange, RemoveMember};
 pub use operation::{Durability, Operation};
-// pub use organization::{
-//     AddMember, ChangeMemberRole, CreateOrganization, Membership, MembershipChange, Organization, OrganizationMember,
-//     OrganizationRole, RemoveMember,
-// };
-// pub use refresh_token::{
-//     EndFamilies, FamilyId, FamilyScope, OpenFamily, RefreshFamily, Rotation, RotateRefreshToken,
-// };
+pub use organization::{
+    CreateOrganization, Membership, Organization, OrganizationCreation, OrganizationMember,
+    OrganizationOfUser, OrganizationRole,
+};
+pub use refresh_token::{
+    EndFamilies, FamilyScope, MarkSuccessorUsed, OpenFamily, RefreshFamily, RotateRefreshToken,
+    Rotation,
+};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};
-// pub use revocation::{RevocationKind, RevocationRecord, Revoke};
+pub use revocation::{RevocationKind, RevocationRecord, Revoke, TokenSubjects};
 pub use schema::SCHEMA_VERSION;
-// pub use session::{EndSession, EndSessionsOf, OpenSession, Session, SessionId};
+pub use session::{EndSession, EndSessionsOf, OpenSession, Session, SessionsEnded};
 pub use signing_key::{AddSigningKey, EraseSigningKey, RetireSigningKey, SigningKeyRecord};
 pub use store::{Options, Store, Target};
+pub use sweep::{Expired, Sweep};
 pub use timestamp::Timestamp;
 pub use tx::{Row, Tx, Value};
-// pub use user::{ChangePassword, RegisterUser, SetUserActive, UpgradePasswordHash, User, UserId, UserRegistration};
-// pub use verify::BrokenInvariant;
+pub use user::{
+    ChangePassword, PasswordHash, RegisterUser, SetUserActive, UpgradePasswordHash, User,
+    UserRegistration,
+};
+pub use verify::BrokenInvariant;

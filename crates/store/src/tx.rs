@@ -143,6 +143,16 @@ impl Row<'_> {
         self.text(column)?.parse().map_err(StoreError::corrupt)
     }
 
+    /// Like [`Row::word`], but NULL is allowed.
+    pub fn opt_word<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        column: usize,
+    ) -> Result<Option<T>, StoreError> {
+        let word = self.opt_text(column)?;
+        word.map(|word| word.parse().map_err(StoreError::corrupt))
+            .transpose()
+    }
+
     fn take<T>(&self, column: usize) -> Result<T, StoreError>
     where
         T: rusqlite::types::FromSql + for<'r> tokio_postgres::types::FromSql<'r>,
@@ -213,6 +223,14 @@ impl Tx<'_> {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
+    /// The one of two texts that this engine reads, where one text cannot serve both.
+    pub(crate) fn by_engine(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self.engine {
+            TxEngine::Sqlite(_) => sqlite,
+            TxEngine::Postgres(_) => postgres,
+        }
+    }
+
     /// Adds a line to the audit log. It is written at the end of this transaction, or not at all.
     pub(crate) fn audit(&mut self, context: &AuditContext, event: AuditEvent) {
         self.audit.push(AuditLine::new(context, event));
@@ -222,6 +240,12 @@ impl Tx<'_> {
 impl FromRow for i64 {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         row.int(0)
+    }
+}
+
+impl FromRow for Option<String> {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        row.opt_text(0)
     }
 }
 

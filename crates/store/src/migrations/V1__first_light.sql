@@ -7,6 +7,13 @@ CREATE TABLE configuration_epoch (
 );
 INSERT INTO configuration_epoch (id, epoch) VALUES (1, 1);
 
+-- Numbers that must rise in the order of commits. Taking one locks its row until the commit.
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('revocation', 0);
+
 CREATE TABLE leases (
     name TEXT PRIMARY KEY,
     holder TEXT NOT NULL,
@@ -94,6 +101,7 @@ CREATE TABLE users (
     is_active BIGINT NOT NULL,
     email_verified_at BIGINT,
     password_changed_at BIGINT,
+    last_login_at BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -176,11 +184,13 @@ CREATE TABLE refresh_families (
     revoked_reason TEXT
 );
 CREATE INDEX refresh_families_expiry ON refresh_families (idle_expires_at);
+CREATE INDEX refresh_families_revoked ON refresh_families (revoked_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX refresh_families_user ON refresh_families (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX refresh_families_session ON refresh_families (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX refresh_families_client ON refresh_families (client_id);
 
--- What validating services must refuse before its expiry. `kind` is token, session, user or client.
+-- What validating services must refuse before its expiry. `kind` is token, grant (a refresh family), session, user
+-- or client. `id` is the feed's cursor: it comes from `counters`, so a lower id is never committed after a higher one.
 CREATE TABLE revocations (
     id BIGINT PRIMARY KEY,
     kind TEXT NOT NULL,

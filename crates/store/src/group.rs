@@ -1,0 +1,421 @@
+//! Groups: named sets of members of one organization. Only a member of the organization can be in a group.
+//!
+//! Every change locks the organization first, like the changes of its members.
+
+use crate::{
+    AuditContext, AuditEvent, GroupId, Operation, OrganizationId, OrganizationRole, Row, Store,
+    StoreError, Timestamp, Tx, UserId,
+    organization::{actor_is, lock, name_key},
+    tx::{FromRow, values},
+};
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// A UUIDv7.
+    pub id: GroupId,
+    /// The organization it belongs to.
+    pub org_id: OrganizationId,
+    /// Unique in the organization without regard to case.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// By whom, if it was a user.
+    pub created_by: Option<UserId>,
+    /// When its name or description was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A member of a group, with the address to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Who.
+    pub user_id: UserId,
+    /// The user's address.
+    pub email: String,
+    /// Since when.
+    pub added_at: Timestamp,
+    /// By whom, if it was a user.
+    pub added_by: Option<UserId>,
+}
+
+const COLUMNS: &str =
+    "SELECT id, org_id, name, description, created_at, created_by, updated_at FROM member_groups";
+
+impl FromRow for Group {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.word(0)?,
+            org_id: row.word(1)?,
+            name: row.text(2)?,
+            description: row.text(3)?,
+            created_at: row.time(4)?,
+            created_by: row.opt_word(5)?,
+            updated_at: row.time(6)?,
+        })
+    }
+}
+
+impl FromRow for GroupMember {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            user_id: row.word(0)?,
+            email: row.text(1)?,
+            added_at: row.time(2)?,
+            added_by: row.opt_word(3)?,
+        })
+    }
+}
+
+impl Store {
+    /// The group with this id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn group(&self, id: &GroupId) -> Result<Option<Group>, StoreError> {
+        const BY_ID: &str = const_str::concat!(COLUMNS, " WHERE id = $1");
+        self.first(BY_ID, values![id]).await
+    }
+
+    /// The groups of an organization in the order of their ids, after `after` (empty: from the first).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn groups_of_organization(
+        &self,
+        org: &OrganizationId,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Group>, StoreError> {
+        const PAGE: &str = const_str::concat!(
+            COLUMNS,
+            " WHERE org_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+        );
+        self.all(PAGE, values![org, after, limit]).await
+    }
+
+    /// The groups of an organization that a user is a member of, in the order of their ids, after `after`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn groups_of_member(
+        &self,
+        org: &OrganizationId,
+        user: &UserId,
+        limit: i64,
+    ) -> Result<Vec<Group>, StoreError> {
+        const OF_MEMBER: &str = const_str::concat!(
+            COLUMNS,
+            " WHERE org_id = $1 AND id IN (SELECT group_id FROM group_members WHERE user_id = $2)
+            ORDER BY id LIMIT $3"
+        );
+        self.all(OF_MEMBER, values![org, user, limit]).await
+    }
+
+    /// The members of a group in the order of their ids, after `after` (empty: from the first).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn group_members(
+        &self,
+        group: &GroupId,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<GroupMember>, StoreError> {
+        const PAGE: &str = "SELECT m.user_id, u.email, m.added_at, m.added_by
+            FROM group_members AS m JOIN users AS u ON u.id = m.user_id
+            WHERE m.group_id = $1 AND m.user_id > $2 ORDER BY m.user_id LIMIT $3";
+        self.all(PAGE, values![group, after, limit]).await
+    }
+
+    /// Whether a user is a member of a group.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_group_member(
+        &self,
+        group: &GroupId,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        const IS: &str = "SELECT added_at FROM group_members WHERE group_id = $1 AND user_id = $2";
+        let found: Option<i64> = self.first(IS, values![group, user]).await?;
+        Ok(found.is_some())
+    }
+}
+
+/// What became of a change of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupChange {
+    /// It happened.
+    Done,
+    /// Another group of the organization has the name.
+    NameTaken,
+    /// The user is in the group already.
+    AlreadyMember,
+    /// The user is not in the group.
+    NotMember,
+    /// The user is not a member of the group's organization.
+    NotInOrganization,
+    /// There is no such group.
+    NoSuchGroup,
+    /// There is no such organization.
+    NoSuchOrganization,
+    /// The actor's role, as it is by now, does not allow it.
+    NotAllowed,
+}
+
+/// Creates a group. Takes an admin of the organization.
+#[derive(Debug)]
+pub struct CreateGroup {
+    /// A fresh UUIDv7.
+    pub id: GroupId,
+    /// The organization.
+    pub org_id: OrganizationId,
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The user who acts; `None` for the operator or a service with the scope.
+    pub actor: Option<UserId>,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for CreateGroup {
+    type Outcome = GroupChange;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<GroupChange, StoreError> {
+        const CREATE: &str = "INSERT INTO member_groups
+            (id, org_id, name, name_key, description, created_at, created_by, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $6) ON CONFLICT (org_id, name_key) DO NOTHING";
+        if !lock(tx, &self.org_id).await? {
+            return Ok(GroupChange::NoSuchOrganization);
+        }
+        let actor = self.actor.as_ref();
+        if !actor_is(tx, &self.org_id, actor, OrganizationRole::Admin).await? {
+            return Ok(GroupChange::NotAllowed);
+        }
+        let key = name_key(&self.name);
+        let row = values![
+            &self.id,
+            &self.org_id,
+            &self.name,
+            &key,
+            &self.description,
+            self.context.at,
+            actor,
+        ];
+        if !tx.won(CREATE, row).await? {
+            return Ok(GroupChange::NameTaken);
+        }
+        let event = about(&self.id, &self.org_id, "group_created").field("name", &self.name);
+        tx.audit(&self.context, event);
+        Ok(GroupChange::Done)
+    }
+}
+
+/// Changes a group's name or description. Takes an admin of the organization.
+#[derive(Debug)]
+pub struct UpdateGroup {
+    /// Which group.
+    pub id: GroupId,
+    /// The name from now on, if it changes.
+    pub name: Option<String>,
+    /// The description from now on, if it changes.
+    pub description: Option<String>,
+    /// The user who acts; `None` for the operator or a service with the scope.
+    pub actor: Option<UserId>,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for UpdateGroup {
+    type Outcome = GroupChange;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<GroupChange, StoreError> {
+        const NAME_OF_ANOTHER: &str =
+            "SELECT id FROM member_groups WHERE org_id = $1 AND name_key = $2 AND id <> $3";
+        const UPDATE: &str =
+            "UPDATE member_groups SET name = COALESCE($1, name), name_key = COALESCE($2, name_key),
+            description = COALESCE($3, description), updated_at = $4 WHERE id = $5";
+        let actor = Actor::at_least(OrganizationRole::Admin, self.actor.as_ref());
+        let org = match lock_organization_of(tx, &self.id, &actor).await? {
+            Ok(org) => org,
+            Err(refusal) => return Ok(refusal),
+        };
+        let key = self.name.as_deref().map(name_key);
+        let row = values![&org, key.as_ref(), &self.id];
+        if tx.first::<String>(NAME_OF_ANOTHER, row).await?.is_some() {
+            return Ok(GroupChange::NameTaken);
+        }
+        let (name, description) = (self.name.as_ref(), self.description.as_ref());
+        let row = values![name, key.as_ref(), description, self.context.at, &self.id];
+        tx.execute(UPDATE, row).await?;
+        tx.audit(&self.context, about(&self.id, &org, "group_changed"));
+        Ok(GroupChange::Done)
+    }
+}
+
+/// Removes a group with its list of members. Takes an admin of the organization.
+#[derive(Debug)]
+pub struct RemoveGroup {
+    /// Which group.
+    pub id: GroupId,
+    /// The user who acts; `None` for the operator or a service with the scope.
+    pub actor: Option<UserId>,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for RemoveGroup {
+    type Outcome = GroupChange;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<GroupChange, StoreError> {
+        let actor = Actor::at_least(OrganizationRole::Admin, self.actor.as_ref());
+        let org = match lock_organization_of(tx, &self.id, &actor).await? {
+            Ok(org) => org,
+            Err(refusal) => return Ok(refusal),
+        };
+        tx.execute("DELETE FROM member_groups WHERE id = $1", values![&self.id])
+            .await?;
+        tx.audit(&self.context, about(&self.id, &org, "group_removed"));
+        Ok(GroupChange::Done)
+    }
+}
+
+/// Puts a member of the organization into a group. Takes an admin of the organization.
+#[derive(Debug)]
+pub struct AddGroupMember {
+    /// Which group.
+    pub group_id: GroupId,
+    /// Whom.
+    pub user_id: UserId,
+    /// The user who acts; `None` for the operator or a service with the scope.
+    pub actor: Option<UserId>,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for AddGroupMember {
+    type Outcome = GroupChange;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<GroupChange, StoreError> {
+        const ADD: &str = "INSERT INTO group_members (group_id, user_id, added_at, added_by)
+            SELECT $1, $2, $3, $4 FROM memberships AS m WHERE m.org_id = $5 AND m.user_id = $2
+            ON CONFLICT (group_id, user_id) DO NOTHING";
+        const IN_ORGANIZATION: &str =
+            "SELECT user_id FROM memberships WHERE org_id = $1 AND user_id = $2";
+        let actor = Actor::at_least(OrganizationRole::Admin, self.actor.as_ref());
+        let org = match lock_organization_of(tx, &self.group_id, &actor).await? {
+            Ok(org) => org,
+            Err(refusal) => return Ok(refusal),
+        };
+        let (group, user) = (&self.group_id, &self.user_id);
+        let row = values![group, user, self.context.at, self.actor.as_ref(), &org];
+        if !tx.won(ADD, row).await? {
+            let member: Option<String> = tx.first(IN_ORGANIZATION, values![&org, user]).await?;
+            return Ok(member.map_or(GroupChange::NotInOrganization, |_| {
+                GroupChange::AlreadyMember
+            }));
+        }
+        tx.audit(
+            &self.context,
+            about(group, &org, "group_member_added").user(user),
+        );
+        Ok(GroupChange::Done)
+    }
+}
+
+/// Takes a user out of a group. Takes an admin of the organization; members may leave by themselves.
+#[derive(Debug)]
+pub struct RemoveGroupMember {
+    /// Which group.
+    pub group_id: GroupId,
+    /// Whom.
+    pub user_id: UserId,
+    /// The user who acts; `None` for the operator or a service with the scope.
+    pub actor: Option<UserId>,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for RemoveGroupMember {
+    type Outcome = GroupChange;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<GroupChange, StoreError> {
+        const REMOVE: &str = "DELETE FROM group_members WHERE group_id = $1 AND user_id = $2";
+        let leaves = self.actor.as_ref() == Some(&self.user_id);
+        let least = if leaves {
+            OrganizationRole::Member
+        } else {
+            OrganizationRole::Admin
+        };
+        let actor = Actor::at_least(least, self.actor.as_ref());
+        let org = match lock_organization_of(tx, &self.group_id, &actor).await? {
+            Ok(org) => org,
+            Err(refusal) => return Ok(refusal),
+        };
+        let (group, user) = (&self.group_id, &self.user_id);
+        if !tx.won(REMOVE, values![group, user]).await? {
+            return Ok(GroupChange::NotMember);
+        }
+        tx.audit(
+            &self.context,
+            about(group, &org, "group_member_removed").user(user),
+        );
+        Ok(GroupChange::Done)
+    }
+}
+
+/// Who acts, and what they have to be.
+struct Actor<'a> {
+    user: Option<&'a UserId>,
+    least: OrganizationRole,
+}
+
+impl<'a> Actor<'a> {
+    fn at_least(least: OrganizationRole, user: Option<&'a UserId>) -> Self {
+        Self { user, least }
+    }
+}
+
+/// Locks the organization of a group and proves that the group is there and that the actor may change it.
+async fn lock_organization_of(
+    tx: &mut Tx<'_>,
+    group: &GroupId,
+    actor: &Actor<'_>,
+) -> Result<Result<OrganizationId, GroupChange>, StoreError> {
+    const ORGANIZATION: &str = "SELECT org_id FROM member_groups WHERE id = $1";
+    // Read before the lock to know what to lock, and again after it, because the group may be gone by then.
+    let Some(org) = tx
+        .first::<OrganizationId>(ORGANIZATION, values![group])
+        .await?
+    else {
+        return Ok(Err(GroupChange::NoSuchGroup));
+    };
+    lock(tx, &org).await?;
+    if tx
+        .first::<OrganizationId>(ORGANIZATION, values![group])
+        .await?
+        .as_ref()
+        != Some(&org)
+    {
+        return Ok(Err(GroupChange::NoSuchGroup));
+    }
+    if !actor_is(tx, &org, actor.user, actor.least).await? {
+        return Ok(Err(GroupChange::NotAllowed));
+    }
+    Ok(Ok(org))
+}
+
+impl FromRow for OrganizationId {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        row.word(0)
+    }
+}
+
+fn about(group: &GroupId, org: &OrganizationId, event: &'static str) -> AuditEvent {
+    AuditEvent::new(event).org(org).field("group_id", group)
+}

@@ -1,0 +1,495 @@
+//! Refresh token families: one row per family, whose generation moves on by compare-and-set (RFC 9700 §4.14.2).
+//!
+//! A token is `family.generation.secret`, and its secret an HMAC under a root key, so no secret is stored and the
+//! same successor can be handed out twice. Honest races are not theft: while neither the successor nor its access
+//! token has been used, the direct predecessor gets the same successor again, for a bounded time. Any older token,
+//! and the predecessor after that, ends the family. Never are there two branches.
+
+use std::time::Duration;
+
+use tokensmith_oauth2::{ClientId, Scope};
+
+use crate::{
+    AuditContext, AuditEvent, Durability, FamilyId, Operation, OrganizationId, RevocationKind, Row,
+    SessionId, Store, StoreError, Timestamp, Tx, UserId,
+    client::json,
+    revocation,
+    tx::{FromRow, values},
+};
+
+/// A refresh token family.
+#[derive(Clone, Debug)]
+pub struct RefreshFamily {
+    /// The first part of its tokens.
+    pub id: FamilyId,
+    /// Names the root key of its tokens' secrets.
+    pub root_key: String,
+    /// The only client that may present them.
+    pub client_id: ClientId,
+    /// The user it was granted by; `None` for a client's own.
+    pub user_id: Option<UserId>,
+    /// The session it ends with.
+    pub session_id: Option<SessionId>,
+    /// The organization its tokens speak of.
+    pub org_id: Option<OrganizationId>,
+    /// What was granted.
+    pub scope: Scope,
+    /// For which resources (RFC 8707).
+    pub resources: Vec<String>,
+    /// The generation of the newest token, from 1.
+    pub generation: i64,
+    /// When that token was made.
+    pub rotated_at: Timestamp,
+    /// When that token's access token was first seen in use.
+    pub successor_used_at: Option<Timestamp>,
+    /// `jti` of the access token made with the newest token.
+    pub current_jti: Option<String>,
+    /// When the family was opened.
+    pub created_at: Timestamp,
+    /// From this instant on it is over, however busy.
+    pub expires_at: Timestamp,
+    /// From this instant on it is over unless rotated before.
+    pub idle_expires_at: Timestamp,
+    /// When it was ended.
+    pub revoked_at: Option<Timestamp>,
+    /// Why.
+    pub revoked_reason: Option<String>,
+}
+
+impl RefreshFamily {
+    /// Whether a token of it may still be presented.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at && now < self.idle_expires_at
+    }
+}
+
+const COLUMNS: &str = "id, root_key, client_id, user_id, session_id, org_id, scope, resources, generation, rotated_at,
+    successor_used_at, current_jti, created_at, expires_at, idle_expires_at, revoked_at, revoked_reason";
+const BY_ID: &str = const_str::concat!("SELECT ", COLUMNS, " FROM refresh_families WHERE id = $1");
+
+impl FromRow for RefreshFamily {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.word(0)?,
+            root_key: row.text(1)?,
+            client_id: row.word(2)?,
+            user_id: row.opt_word(3)?,
+            session_id: row.opt_word(4)?,
+            org_id: row.opt_word(5)?,
+            scope: row.word(6)?,
+            resources: row.json(7)?,
+            generation: row.int(8)?,
+            rotated_at: row.time(9)?,
+            successor_used_at: row.opt_time(10)?,
+            current_jti: row.opt_text(11)?,
+            created_at: row.time(12)?,
+            expires_at: row.time(13)?,
+            idle_expires_at: row.time(14)?,
+            revoked_at: row.opt_time(15)?,
+            revoked_reason: row.opt_text(16)?,
+        })
+    }
+}
+
+impl Store {
+    /// The family with this id, live or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn refresh_family(&self, id: &FamilyId) -> Result<Option<RefreshFamily>, StoreError> {
+        self.first(BY_ID, values![id]).await
+    }
+}
+
+/// Opens a family: its token of generation 1 is handed out once this is answered.
+#[derive(Debug)]
+pub struct OpenFamily {
+    /// The family. Its state columns (generation, rotated, used, revoked) are set here, whatever they say.
+    pub family: RefreshFamily,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for OpenFamily {
+    /// Whether it was opened: not in a session that is over, nor for a user who is disabled.
+    type Outcome = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        // Writing the session's row first makes PostgreSQL run this before or after an `EndSession`, never beside it.
+        const IN_SESSION: &str = "UPDATE sessions SET last_used_at = $1
+            WHERE id = $2 AND user_id = $3 AND ended_at IS NULL AND expires_at > $1";
+        const OPEN: &str = "INSERT INTO refresh_families (id, root_key, client_id, user_id, session_id, org_id, scope,
+            resources, generation, rotated_at, current_jti, created_at, expires_at, idle_expires_at)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $9, $11, $12 FROM configuration_epoch
+            WHERE id = 1 AND ($4 IS NULL OR EXISTS (SELECT 1 FROM users WHERE users.id = $4 AND is_active = 1))";
+        let (family, now) = (&self.family, self.context.at);
+        if let Some(session) = &family.session_id {
+            let row = values![now, session, family.user_id.as_ref()];
+            if !tx.won(IN_SESSION, row).await? {
+                return Ok(false);
+            }
+        }
+        let (scope, resources) = (family.scope.to_string(), json(&family.resources)?);
+        let row = values![
+            &family.id,
+            &family.root_key,
+            family.client_id.as_str(),
+            family.user_id.as_ref(),
+            family.session_id.as_ref(),
+            family.org_id.as_ref(),
+            &scope,
+            &resources,
+            now,
+            family.current_jti.as_ref(),
+            family.expires_at,
+            family.idle_expires_at.min(family.expires_at),
+        ];
+        let opened = tx.won(OPEN, row).await?;
+        if opened {
+            let event = about(family, "refresh_family_opened").field("scope", &scope);
+            tx.audit(&self.context, event);
+        }
+        Ok(opened)
+    }
+}
+
+/// Presents the token of one generation of a family and asks for its successor.
+///
+/// Presenting it also proves that it was received, so the tokens before it are of no honest use any more.
+#[derive(Debug)]
+pub struct RotateRefreshToken {
+    /// The family named by the token.
+    pub family: FamilyId,
+    /// The generation named by the token.
+    pub presented: i64,
+    /// The client that presents it.
+    pub client_id: ClientId,
+    /// `jti` for the access token that is made with a new successor.
+    pub jti: String,
+    /// How long the successor may lie unused.
+    pub idle: Duration,
+    /// How long after a rotation the direct predecessor may get the same successor again. Zero: never.
+    pub grace: Duration,
+    /// When the last access token of the family has expired, for the feed if the family has to end.
+    pub revoked_until: Timestamp,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+/// What became of a presented refresh token.
+#[derive(Clone, Debug)]
+pub enum Rotation {
+    /// It is spent; this is the family with the successor's generation. Hand out that and an access token.
+    Rotated(Box<RefreshFamily>),
+    /// It was spent a moment ago and nothing was heard of the successor: hand out the very same successor. The
+    /// access token is made again under the family's `current_jti`.
+    SameSuccessor(Box<RefreshFamily>),
+    /// It was spent before. Two hold it, so the family has ended now.
+    Replayed(Box<RefreshFamily>),
+    /// The family had been ended, or its user is disabled.
+    Revoked,
+    /// The family is over: too old, or too long unused.
+    Expired,
+    /// There is no such family, or it never had such a generation.
+    Unknown,
+    /// It was granted to another client.
+    WrongClient,
+}
+
+impl Operation for RotateRefreshToken {
+    type Outcome = Rotation;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Rotation, StoreError> {
+        const SPEND: &str = const_str::concat!(
+            "UPDATE refresh_families SET generation = generation + 1, rotated_at = $1, successor_used_at = NULL,
+                current_jti = $2, idle_expires_at = CASE WHEN $3 < expires_at THEN $3 ELSE expires_at END
+            WHERE id = $4 AND generation = $5 AND client_id = $6
+                AND revoked_at IS NULL AND expires_at > $1 AND idle_expires_at > $1
+                AND (user_id IS NULL OR EXISTS
+                    (SELECT 1 FROM users WHERE users.id = refresh_families.user_id AND is_active = 1))
+            RETURNING ",
+            COLUMNS
+        );
+        let now = self.context.at;
+        let client = self.client_id.as_str();
+        let row = values![
+            now,
+            &self.jti,
+            now + self.idle,
+            &self.family,
+            self.presented,
+            client
+        ];
+        if let Some(family) = tx.first::<RefreshFamily>(SPEND, row).await? {
+            let event =
+                about(&family, "refresh_token_rotated").field("generation", family.generation);
+            tx.audit(&self.context, event.field("jti", &self.jti));
+            return Ok(Rotation::Rotated(Box::new(family)));
+        }
+        match tx.first(BY_ID, values![&self.family]).await? {
+            Some(family) => self.explain(tx, family).await,
+            None => Ok(self.refuse(tx, None, Rotation::Unknown, "unknown")),
+        }
+    }
+}
+
+impl RotateRefreshToken {
+    /// Why the token could not be spent, and what follows from it.
+    async fn explain(
+        &self,
+        tx: &mut Tx<'_>,
+        family: RefreshFamily,
+    ) -> Result<Rotation, StoreError> {
+        let known = Some(&family);
+        if family.client_id != self.client_id {
+            return Ok(self.refuse(tx, known, Rotation::WrongClient, "wrong_client"));
+        }
+        if family.revoked_at.is_some() {
+            return Ok(self.refuse(tx, known, Rotation::Revoked, "revoked"));
+        }
+        if !family.is_live(self.context.at) {
+            return Ok(self.refuse(tx, known, Rotation::Expired, "expired"));
+        }
+        if self.presented > family.generation || self.presented < 1 {
+            return Ok(self.refuse(tx, known, Rotation::Unknown, "unknown_generation"));
+        }
+        if self.presented == family.generation {
+            return self.user_disabled(tx, &family).await;
+        }
+        if self.presented + 1 == family.generation && self.may_have_it_again(tx, &family).await? {
+            let event = about(&family, "refresh_token_repeated")
+                .field("generation", family.generation)
+                .field("jti", family.current_jti.as_deref().unwrap_or_default());
+            tx.audit(&self.context, event);
+            return Ok(Rotation::SameSuccessor(Box::new(family)));
+        }
+        self.end_replayed(tx, family).await
+    }
+
+    /// The newest token could not be spent though its family lives: its user is disabled, unless something changed
+    /// between the two statements, which a second run will see.
+    async fn user_disabled(
+        &self,
+        tx: &mut Tx<'_>,
+        family: &RefreshFamily,
+    ) -> Result<Rotation, StoreError> {
+        const ACTIVE: &str = "SELECT is_active FROM users WHERE id = $1";
+        let active: Option<i64> = tx.first(ACTIVE, values![family.user_id.as_ref()]).await?;
+        if family.user_id.is_none() || active == Some(1) {
+            return Err(StoreError::Contended(
+                "a refresh token changed while it was presented".into(),
+            ));
+        }
+        Ok(self.refuse(tx, Some(family), Rotation::Revoked, "user_disabled"))
+    }
+
+    /// Proves that nothing was heard of the successor, and that the family still lives, on the locked row.
+    async fn may_have_it_again(
+        &self,
+        tx: &mut Tx<'_>,
+        family: &RefreshFamily,
+    ) -> Result<bool, StoreError> {
+        const AGAIN: &str = "UPDATE refresh_families SET rotated_at = rotated_at
+            WHERE id = $1 AND generation = $2 AND successor_used_at IS NULL AND revoked_at IS NULL
+                AND rotated_at > $3 AND expires_at > $4 AND idle_expires_at > $4
+                AND (user_id IS NULL OR EXISTS
+                    (SELECT 1 FROM users WHERE users.id = refresh_families.user_id AND is_active = 1))";
+        let now = self.context.at;
+        let row = values![&self.family, family.generation, now - self.grace, now];
+        tx.won(AGAIN, row).await
+    }
+
+    async fn end_replayed(
+        &self,
+        tx: &mut Tx<'_>,
+        family: RefreshFamily,
+    ) -> Result<Rotation, StoreError> {
+        const END: &str = const_str::concat!(
+            "UPDATE refresh_families SET revoked_at = $1, revoked_reason = 'reuse'
+            WHERE id = $2 AND generation > $3 AND revoked_at IS NULL RETURNING ",
+            COLUMNS
+        );
+        let row = values![self.context.at, &self.family, self.presented];
+        let Some(ended) = tx.first::<RefreshFamily>(END, row).await? else {
+            return Ok(self.refuse(tx, Some(&family), Rotation::Revoked, "revoked"));
+        };
+        publish_end(
+            tx,
+            std::slice::from_ref(&ended),
+            self.context.at,
+            self.revoked_until,
+        )
+        .await?;
+        let event = about(&ended, "refresh_token_reuse")
+            .outcome("family_ended")
+            .field("presented", self.presented)
+            .field("generation", ended.generation);
+        tx.audit(&self.context, event);
+        Ok(Rotation::Replayed(Box::new(ended)))
+    }
+
+    fn refuse(
+        &self,
+        tx: &mut Tx<'_>,
+        family: Option<&RefreshFamily>,
+        rotation: Rotation,
+        reason: &'static str,
+    ) -> Rotation {
+        let mut event = AuditEvent::new("refresh_token_invalid")
+            .outcome(reason)
+            .client(&self.client_id)
+            .grant(&self.family)
+            .field("presented", self.presented);
+        event.user_id = family.and_then(|family| family.user_id.as_ref().map(ToString::to_string));
+        tx.audit(&self.context, event);
+        rotation
+    }
+}
+
+/// The access token made with a family's newest refresh token was seen in use: its predecessor is of no honest use
+/// any more.
+#[derive(Debug)]
+pub struct MarkSuccessorUsed {
+    /// The family.
+    pub family: FamilyId,
+    /// The `jti` of the access token.
+    pub jti: String,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Operation for MarkSuccessorUsed {
+    /// Whether this was the first use of the newest one.
+    type Outcome = bool;
+
+    /// Losing the mark in a power cut leaves the predecessor its bounded time, no more.
+    fn durability(&self) -> Durability {
+        Durability::CrashSafe
+    }
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        const MARK: &str = "UPDATE refresh_families SET successor_used_at = $1
+            WHERE id = $2 AND current_jti = $3 AND successor_used_at IS NULL";
+        tx.won(MARK, values![self.now, &self.family, &self.jti])
+            .await
+    }
+}
+
+/// Which families to end.
+#[derive(Clone, Debug)]
+pub enum FamilyScope {
+    /// One.
+    Family(FamilyId),
+    /// Those of a session, which itself goes on.
+    Session(SessionId),
+    /// Those a user granted.
+    User(UserId),
+    /// Those granted to a client.
+    Client(ClientId),
+    /// Those a user granted to a client.
+    Grant(UserId, ClientId),
+}
+
+/// Ends families: at most [`EndFamilies::BATCH`] at a time. As long as that many ended, call again.
+#[derive(Debug)]
+pub struct EndFamilies {
+    /// Which ones.
+    pub scope: FamilyScope,
+    /// The audit log's word for why.
+    pub reason: &'static str,
+    /// When the last access token of them has expired.
+    pub revoked_until: Timestamp,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl EndFamilies {
+    /// Families that one operation ends at most.
+    pub const BATCH: u64 = 500;
+}
+
+impl Operation for EndFamilies {
+    /// How many ended.
+    type Outcome = u64;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+        let ended = end_scope(tx, &self.scope, self.context.at, self.reason).await?;
+        publish_end(tx, &ended, self.context.at, self.revoked_until).await?;
+        for family in &ended {
+            let event = about(family, "token_revoked")
+                .field("kind", "grant")
+                .field("reason", self.reason);
+            tx.audit(&self.context, event);
+        }
+        Ok(ended.len() as u64)
+    }
+}
+
+const END: &str = "UPDATE refresh_families SET revoked_at = $1, revoked_reason = $2 WHERE id IN
+    (SELECT id FROM refresh_families WHERE revoked_at IS NULL AND ";
+const END_TAIL: &str = const_str::concat!(" LIMIT 500) AND revoked_at IS NULL RETURNING ", COLUMNS);
+
+async fn end_scope(
+    tx: &mut Tx<'_>,
+    scope: &FamilyScope,
+    now: Timestamp,
+    reason: &'static str,
+) -> Result<Vec<RefreshFamily>, StoreError> {
+    const BY_FAMILY: &str = const_str::concat!(END, "id = $3", END_TAIL);
+    const BY_SESSION: &str = const_str::concat!(END, "session_id = $3", END_TAIL);
+    const BY_USER: &str = const_str::concat!(END, "user_id = $3", END_TAIL);
+    const BY_CLIENT: &str = const_str::concat!(END, "client_id = $3", END_TAIL);
+    const BY_GRANT: &str = const_str::concat!(END, "user_id = $3 AND client_id = $4", END_TAIL);
+    match scope {
+        FamilyScope::Family(id) => tx.all(BY_FAMILY, values![now, reason, id]).await,
+        FamilyScope::Session(id) => tx.all(BY_SESSION, values![now, reason, id]).await,
+        FamilyScope::User(id) => tx.all(BY_USER, values![now, reason, id]).await,
+        FamilyScope::Client(id) => tx.all(BY_CLIENT, values![now, reason, id.as_str()]).await,
+        FamilyScope::Grant(user, client) => {
+            tx.all(BY_GRANT, values![now, reason, user, client.as_str()])
+                .await
+        }
+    }
+}
+
+/// Ends what a client that is being removed was granted, so that a later client of the same id inherits nothing.
+pub(crate) async fn end_of_client(
+    tx: &mut Tx<'_>,
+    client: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    const END_ALL: &str =
+        "UPDATE refresh_families SET revoked_at = $1, revoked_reason = 'client_removed'
+        WHERE client_id = $2 AND revoked_at IS NULL";
+    tx.execute(END_ALL, values![now, client]).await
+}
+
+/// Tells the feed that families ended, and names their newest access tokens.
+async fn publish_end(
+    tx: &mut Tx<'_>,
+    ended: &[RefreshFamily],
+    revoked_at: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    let feed = |kind| revocation::Feed {
+        kind,
+        revoked_at,
+        expires_at,
+    };
+    let grants: Vec<String> = ended.iter().map(|family| family.id.to_string()).collect();
+    let tokens: Vec<String> = ended
+        .iter()
+        .filter_map(|family| family.current_jti.clone())
+        .collect();
+    revocation::publish(tx, &feed(RevocationKind::Grant), &grants).await?;
+    revocation::publish(tx, &feed(RevocationKind::Token), &tokens).await
+}
+
+fn about(family: &RefreshFamily, event: &'static str) -> AuditEvent {
+    let mut event = AuditEvent::new(event)
+        .client(&family.client_id)
+        .grant(&family.id);
+    event.user_id = family.user_id.as_ref().map(ToString::to_string);
+    event.org_id = family.org_id.as_ref().map(ToString::to_string);
+    event
+}
