@@ -6,11 +6,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tokensmith_store::{AuditContext, Timestamp};
 
-use crate::{
-    app::App,
-    correlation::CorrelationId,
-    now::Now,
-};
+use crate::{app::App, correlation::CorrelationId, listen::PeerAddr, now::Now};
 
 /// The circumstances of a request.
 #[derive(Clone, Debug)]
@@ -28,8 +24,12 @@ impl FromRequestParts<App> for RequestContext {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let Now(now) = Now::from_request_parts(parts, app).await?;
-        let ip = None; // TEMPORARY
-        Ok(Self { now, ip, correlation_id: parts.extensions.get::<CorrelationId>().cloned() })
+        let ip = parts.extensions.get::<PeerAddr>().map(|peer| peer.client);
+        Ok(Self {
+            now,
+            ip,
+            correlation_id: parts.extensions.get::<CorrelationId>().cloned(),
+        })
     }
 }
 
@@ -39,7 +39,10 @@ impl RequestContext {
         AuditContext {
             at: self.now,
             ip: self.ip.map(|ip| ip.to_string()),
-            correlation_id: self.correlation_id.as_ref().map(|id| id.as_str().to_owned()),
+            correlation_id: self
+                .correlation_id
+                .as_ref()
+                .map(|id| id.as_str().to_owned()),
             actor,
         }
     }
