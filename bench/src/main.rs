@@ -76,24 +76,45 @@ fn print_table(arguments: &TableArguments) -> Result<ExitCode> {
         println!("{}", names.join("\n"));
         return Ok(ExitCode::SUCCESS);
     }
-    let unknown: Vec<_> = arguments.rows.iter().filter(|row| !names.contains(&row.as_str())).collect();
-    ensure!(unknown.is_empty(), "no such row: {unknown:?}; there are {}", names.join(", "));
+    let unknown: Vec<_> = arguments
+        .rows
+        .iter()
+        .filter(|row| !names.contains(&row.as_str()))
+        .collect();
+    ensure!(
+        unknown.is_empty(),
+        "no such row: {unknown:?}; there are {}",
+        names.join(", ")
+    );
     let all_hold = measure(arguments)?;
     let table = table::markdown(&names);
     println!("\n{}\n\n{table}", table::machine());
     if arguments.write {
         table::write(&table)?;
     }
-    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_hold {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn measure(arguments: &TableArguments) -> Result<bool> {
-    let effort = Effort { rounds: arguments.rounds, seconds: arguments.seconds };
+    let effort = Effort {
+        rounds: arguments.rounds,
+        seconds: arguments.seconds,
+    };
     let mut all_hold = true;
     for (name, measure) in ROWS {
         if arguments.rows.is_empty() || arguments.rows.iter().any(|row| row == name) {
             let row = measure(effort)?;
-            println!("{name:<14} {} {} [{}] {}", row.ours, row.ratio, row.bound, if row.holds { "holds" } else { "DOES NOT HOLD" });
+            println!(
+                "{name:<14} {} {} [{}] {}",
+                row.ours,
+                row.ratio,
+                row.bound,
+                if row.holds { "holds" } else { "DOES NOT HOLD" }
+            );
             row.keep(name)?;
             all_hold &= row.holds;
         }

@@ -21,19 +21,35 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     /// Starts a program on the servers' core and waits for a 2xx on `first`.
-    pub(crate) fn start<S: AsRef<OsStr>>(program: &Path, arguments: &[S], log: &Path, first: &Request) -> Result<Self> {
+    pub(crate) fn start<S: AsRef<OsStr>>(
+        program: &Path,
+        arguments: &[S],
+        log: &Path,
+        first: &Request,
+    ) -> Result<Self> {
         let mut command = Command::new("taskset");
         command.args(["-c", CORE]).arg(program).args(arguments);
         let mut server = Server::start(&mut command, log)?;
         let first_answer = server.wait_for(first)?;
-        Ok(Self { server, first_answer })
+        Ok(Self {
+            server,
+            first_answer,
+        })
     }
 
     /// CPU time used so far, user and system.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.server.pid()))?;
-        let fields: Vec<&str> = stat.rsplit_once(") ").context("stat")?.1.split(' ').collect();
-        let ticks: u64 = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum();
+        let fields: Vec<&str> = stat
+            .rsplit_once(") ")
+            .context("stat")?
+            .1
+            .split(' ')
+            .collect();
+        let ticks: u64 = [11, 12]
+            .iter()
+            .filter_map(|at| fields.get(*at)?.parse::<u64>().ok())
+            .sum();
         // A tick is 10 ms on every Linux that runs Rust.
         Ok(Duration::from_millis(ticks * 10))
     }
@@ -41,7 +57,10 @@ impl Pinned {
     /// Resident memory in MiB.
     pub(crate) fn resident(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("VmRSS")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }

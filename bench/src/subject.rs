@@ -8,12 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64URL};
-use tokensmith_oauth2::GrantType;
-use tokensmith_store::{AuditContext, AuthMethod, Client, ClientSecret, Options, RegisterClient, SecretHash, Store, Target, Timestamp};
+use tokensmith_oauth2::{ClientId, GrantType, Scope};
+use tokensmith_store::{
+    AuditContext, AuthMethod, Client, ClientSecret, Operation, Options, RegisterClient,
+    RegisterUser, SecretHash, Store, Target, Timestamp, UserId,
+};
+use tokio::task::JoinSet;
+use uuid::Uuid;
 use xtask::http::Request;
 use xtask::process::{Scratch, free_port};
 
@@ -34,23 +39,29 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn new(name: &str, algorithm: &'static str) -> Result<Self> {
-        Ok(Self { scratch: Scratch::new(name)?, algorithm })
+        Ok(Self {
+            scratch: Scratch::new(name)?,
+            algorithm,
+        })
     }
 
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
     }
 
-    /// The database file.
-    fn database(&self) -> PathBuf {
-        self.scratch.path("data").join("tokensmith.db")
-    }
-
-    /// Registers so many clients, `bench-0000000` and on, all with the same secret.
-    pub(crate) fn with_clients(self, count: u32) -> Result<Self> {
+    /// Registers so many clients, `bench-0000000` and on, all with the same secret, and as many users.
+    pub(crate) fn with_clients_and_users(self, clients: u32, users: u32) -> Result<Self> {
         fs::create_dir_all(self.scratch.path("data"))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(register_clients(&self.database(), count))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let now = now();
+            let target = Target::Sqlite(self.scratch.path("data").join("tokensmith.db"));
+            let store = Arc::new(Store::open(&Options::new(target), now).await?);
+            register_clients(&store, clients, now).await?;
+            register_users(&store, users, now).await
+        })?;
         Ok(self)
     }
 
@@ -59,10 +70,18 @@ impl Subject {
         let port = free_port()?;
         let config = self.scratch.path("tokensmith.toml");
         fs::write(&config, self.config(port))?;
-        write_private(&self.scratch.path("master.key"), STANDARD.encode(random_key()?).as_bytes())?;
+        write_private(
+            &self.scratch.path("master.key"),
+            STANDARD.encode(random_key()?).as_bytes(),
+        )?;
         let first = token_request(port, 0);
         let arguments = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let server = Pinned::start(&release("tokensmith")?, &arguments, &self.scratch.path("server.log"), &first)?;
+        let server = Pinned::start(
+            &release("tokensmith")?,
+            &arguments,
+            &self.scratch.path("server.log"),
+            &first,
+        )?;
         Ok((server, port))
     }
 
@@ -81,35 +100,81 @@ impl Subject {
 /// One client_credentials request of client number `client`.
 pub(crate) fn token_request(port: u16, client: u32) -> Request {
     let id = format!("bench-{client:07}");
-    let form = [("grant_type", "client_credentials"), ("client_id", id.as_str()), ("client_secret", SECRET), ("scope", SCOPE)];
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id.as_str()),
+        ("client_secret", SECRET),
+        ("scope", SCOPE),
+    ];
     Request::new("POST", port, "/oauth/token").form(&form)
 }
 
 /// The same as load: one client, or any of `clients` at random when there are more.
 pub(crate) fn token_load(port: u16, clients: u32) -> Load {
     let body = token_request(port, 0).body;
-    let (body, clients) = if clients > 1 { (body.replace("0000000", "@CLIENT@"), clients) } else { (body, 0) };
-    Load { port, body, clients, connections: 32 }
+    let (body, clients) = if clients > 1 {
+        (body.replace("0000000", "@CLIENT@"), clients)
+    } else {
+        (body, 0)
+    };
+    Load {
+        port,
+        body,
+        clients,
+        connections: 32,
+    }
 }
 
 /// A program of the release build.
 pub(crate) fn release(name: &str) -> Result<PathBuf> {
     let path = Path::new(TARGET).join(name);
-    ensure!(path.exists(), "{name} is not built: scripts/bench builds it");
+    ensure!(
+        path.exists(),
+        "{name} is not built: scripts/bench builds it"
+    );
     Ok(path)
 }
 
-async fn register_clients(database: &Path, count: u32) -> Result<()> {
-    let now = now();
-    let store = Arc::new(Store::open(&Options::new(Target::Sqlite(database.to_owned())), now).await?);
-    let mut writes = tokio::task::JoinSet::new();
-    for number in 0..count {
-        let operation = RegisterClient { client: client(number, now)?, context: AuditContext::operator(now) };
-        let store = Arc::clone(&store);
-        writes.spawn(async move { store.write(operation).await });
-        // Enough at once for full batches, few enough for memory.
-        if writes.len() >= 512 {
-            writes.join_next().await.context("a write is under way")???;
+/// Registers clients number 0 and on.
+pub(crate) async fn register_clients(store: &Arc<Store>, count: u32, now: Timestamp) -> Result<()> {
+    let register = |number| {
+        Ok(RegisterClient {
+            client: client(number, now)?,
+            context: AuditContext::operator(now),
+        })
+    };
+    write_all(store, (0..count).map(register)).await
+}
+
+async fn register_users(store: &Arc<Store>, count: u32, now: Timestamp) -> Result<()> {
+    let register = |number: u32| {
+        Ok(RegisterUser {
+            id: UserId::from(Uuid::from_u128(u128::from(number))),
+            email: format!("user{number:07}@example.com"),
+            username: None,
+            password_hash: None,
+            roles: Vec::new(),
+            context: AuditContext::operator(now),
+        })
+    };
+    write_all(store, (0..count).map(register)).await
+}
+
+/// Enough at once for full batches, few enough for memory.
+const AT_ONCE: usize = 512;
+
+async fn write_all<O: Operation>(
+    store: &Arc<Store>,
+    operations: impl Iterator<Item = Result<O>>,
+) -> Result<()> {
+    let mut writes = JoinSet::new();
+    for operation in operations {
+        let (store, operation) = (Arc::clone(store), operation?);
+        writes.spawn(async move { store.write(operation).await.map(drop) });
+        if writes.len() >= AT_ONCE
+            && let Some(written) = writes.join_next().await
+        {
+            written??;
         }
     }
     while let Some(written) = writes.join_next().await {
@@ -127,12 +192,12 @@ fn client(number: u32, now: Timestamp) -> Result<Client> {
         expires_at: None,
     };
     Ok(Client {
-        client_id: format!("bench-{number:07}").parse().map_err(|e| anyhow::anyhow!("client id: {e}"))?,
+        client_id: client_id(number)?,
         name: "Bench".into(),
         auth_method: AuthMethod::ClientSecretBasicOrPost,
         secrets: vec![secret],
         grant_types: vec![GrantType::ClientCredentials],
-        scope: SCOPE.parse().map_err(|e| anyhow::anyhow!("scope: {e}"))?,
+        scope: scope(),
         resources: Vec::new(),
         redirect_uris: Vec::new(),
         role: None,
@@ -144,6 +209,16 @@ fn client(number: u32, now: Timestamp) -> Result<Client> {
     })
 }
 
+/// `bench-0000007`.
+pub(crate) fn client_id(number: u32) -> Result<ClientId> {
+    Ok(format!("bench-{number:07}").parse()?)
+}
+
+/// What every client of the bench may ask for.
+pub(crate) fn scope() -> Scope {
+    Scope::parse(SCOPE).unwrap_or_default()
+}
+
 fn random_key() -> Result<[u8; 32]> {
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key)?;
@@ -152,12 +227,23 @@ fn random_key() -> Result<[u8; 32]> {
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)?;
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?
+        .write_all(bytes)?;
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a program of its own, with no request to take the time from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of its own, with no request to take the time from"
+)]
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -34,19 +34,29 @@ impl Row {
     /// Keeps the row for the table.
     pub(crate) fn keep(&self, name: &str) -> Result<()> {
         fs::create_dir_all(folder())?;
-        fs::write(folder().join(format!("{name}.json")), serde_json::to_string_pretty(self)? + "\n")?;
+        fs::write(
+            folder().join(format!("{name}.json")),
+            serde_json::to_string_pretty(self)? + "\n",
+        )?;
         Ok(())
     }
 }
 
 /// The table of the rows kept so far, in the order of `names`.
 pub(crate) fn markdown(names: &[&str]) -> String {
-    let mut table = String::from("| what | limit | ours | ratio | bound | holds |\n|---|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| what | limit | ours | ratio | bound | holds |\n|---|---|---|---|---|---|\n",
+    );
     for name in names {
         let text = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap_or_default();
-        let Ok(row) = serde_json::from_str::<Row>(&text) else { continue };
+        let Ok(row) = serde_json::from_str::<Row>(&text) else {
+            continue;
+        };
         let holds = if row.holds { "yes" } else { "**no**" };
-        table += &format!("| {} | {} | {} | {} | {} | {holds} |\n", row.what, row.limit, row.ours, row.ratio, row.bound);
+        table += &format!(
+            "| {} | {} | {} | {} | {} | {holds} |\n",
+            row.what, row.limit, row.ours, row.ratio, row.bound
+        );
     }
     table
 }
@@ -55,17 +65,34 @@ pub(crate) fn markdown(names: &[&str]) -> String {
 pub(crate) fn write(table: &str) -> Result<()> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md");
     let text = fs::read_to_string(path).context("reading docs/performance.md")?;
-    let (before, rest) = text.split_once(BEGIN).context("docs/performance.md has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("docs/performance.md has no end of the table")?;
-    fs::write(path, format!("{before}{BEGIN}\nMeasured on {}.\n\n{table}\n{END}{after}", machine()))?;
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .context("docs/performance.md has no place for the table")?;
+    let (_, after) = rest
+        .split_once(END)
+        .context("docs/performance.md has no end of the table")?;
+    fs::write(
+        path,
+        format!(
+            "{before}{BEGIN}\nMeasured on {}.\n\n{table}\n{END}{after}",
+            machine()
+        ),
+    )?;
     Ok(())
 }
 
 /// Processor, cores and kernel.
 pub(crate) fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": an unnamed processor");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or(": an unnamed processor");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{} ({cores} cores), Linux {}", model.trim_start_matches([' ', '\t', ':']), kernel.trim())
+    format!(
+        "{} ({cores} cores), Linux {}",
+        model.trim_start_matches([' ', '\t', ':']),
+        kernel.trim()
+    )
 }

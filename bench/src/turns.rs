@@ -12,7 +12,11 @@ pub(crate) struct Turns {
 }
 
 /// Measures the limit and ours once each in every round, in alternating order.
-pub(crate) fn take(rounds: usize, mut limit: impl FnMut() -> Result<f64>, mut ours: impl FnMut() -> Result<f64>) -> Result<Turns> {
+pub(crate) fn take(
+    rounds: usize,
+    mut limit: impl FnMut() -> Result<f64>,
+    mut ours: impl FnMut() -> Result<f64>,
+) -> Result<Turns> {
     let mut pairs = Vec::with_capacity(rounds);
     for round in 0..rounds {
         pairs.push(if round % 2 == 0 {
@@ -48,8 +52,16 @@ mod tests {
 
     #[test]
     fn the_ratio_is_taken_within_each_round() {
-        let (mut limits, mut ours) = ([100.0, 50.0, 100.0].into_iter(), [60.0, 30.0, 60.0].into_iter());
-        let turns = take(3, || Ok(limits.next().unwrap()), || Ok(ours.next().unwrap())).unwrap();
+        let (mut limits, mut ours) = (
+            [100.0, 50.0, 100.0].into_iter(),
+            [60.0, 30.0, 60.0].into_iter(),
+        );
+        let turns = take(
+            3,
+            || Ok(limits.next().unwrap()),
+            || Ok(ours.next().unwrap()),
+        )
+        .unwrap();
         assert!((turns.ratio - 0.6).abs() < 1e-9);
     }
 

@@ -41,16 +41,40 @@ impl Load {
         let url = format!("http://127.0.0.1:{}/oauth/token", self.port);
         let (connections, duration) = (self.connections.to_string(), format!("{seconds}s"));
         let output = Command::new("taskset")
-            .args(["-c", CORE, "wrk", "--latency", "-t", "1", "-c", &connections, "-d", &duration, "-s", script, &url])
+            .args([
+                "-c",
+                CORE,
+                "wrk",
+                "--latency",
+                "-t",
+                "1",
+                "-c",
+                &connections,
+                "-d",
+                &duration,
+                "-s",
+                script,
+                &url,
+            ])
             .env("BENCH_BODY", &self.body)
             .env("BENCH_CLIENTS", self.clients.to_string())
             .output()
             .context("running wrk")?;
         let printed = String::from_utf8_lossy(&output.stdout);
         let line = printed.lines().find_map(|line| line.strip_prefix("JSON"));
-        let line = line.with_context(|| format!("wrk said: {printed}{}", String::from_utf8_lossy(&output.stderr)))?;
+        let line = line.with_context(|| {
+            format!(
+                "wrk said: {printed}{}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })?;
         let run: Run = serde_json::from_str(line)?;
-        ensure!(run.refused == 0, "{} of {} answers were not 2xx", run.refused, run.requests);
+        ensure!(
+            run.refused == 0,
+            "{} of {} answers were not 2xx",
+            run.refused,
+            run.requests
+        );
         ensure!(run.broken == 0, "{} connections broke", run.broken);
         Ok(run)
     }

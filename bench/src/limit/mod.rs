@@ -2,4 +2,3 @@
 
 pub(crate) mod engine;
 pub(crate) mod token;
-pub(crate) mod verify;

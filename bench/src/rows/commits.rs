@@ -19,7 +19,11 @@ pub(crate) fn measure(effort: Effort) -> Result<Row> {
     let mut turn = 0;
     let mut rate = |program: &str| -> Result<f64> {
         turn += 1;
-        printed_rate(program, &scratch.path(&format!("{turn}.db")), effort.seconds)
+        printed_rate(
+            program,
+            &scratch.path(&format!("{turn}.db")),
+            effort.seconds,
+        )
     };
     let rates: Vec<(f64, f64)> = (0..effort.rounds)
         .map(|_| Ok((rate("limit-engine")?, rate("store-commits")?)))
@@ -44,5 +48,10 @@ fn printed_rate(program: &str, file: &Path, seconds: u32) -> Result<f64> {
         .arg(file)
         .output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    printed.trim().parse().with_context(|| format!("{program}: {printed}{}", String::from_utf8_lossy(&output.stderr)))
+    printed.trim().parse().with_context(|| {
+        format!(
+            "{program}: {printed}{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
 }

@@ -23,30 +23,50 @@ fn bound(kind: SignatureKind) -> f64 {
 const P99_MS: f64 = 5.0;
 
 pub(crate) fn measure(kind: SignatureKind, effort: Effort) -> Result<Row> {
-    let subject = Subject::new(&format!("bench-{}", kind.as_str()), kind.as_str())?.with_clients(1)?;
+    let subject = Subject::new(&format!("bench-{}", kind.as_str()), kind.as_str())?
+        .with_clients_and_users(1, 0)?;
     let (server, port) = subject.serve()?;
     let limit_port = free_port()?;
-    let arguments = ["limit-token", "--port", &limit_port.to_string(), "--algorithm", &kind.as_str().to_lowercase()];
+    let arguments = [
+        "limit-token",
+        "--port",
+        &limit_port.to_string(),
+        "--algorithm",
+        &kind.as_str().to_lowercase(),
+    ];
     let first = Request::new("GET", limit_port, "/ready");
-    let limit = Pinned::start(&std::env::current_exe()?, &arguments, &subject.scratch().path("limit.log"), &first)?;
+    let limit = Pinned::start(
+        &std::env::current_exe()?,
+        &arguments,
+        &subject.scratch().path("limit.log"),
+        &first,
+    )?;
     ensure_same_size(port, limit_port)?;
 
     let (ours, bare) = (token_load(port, 1), token_load(limit_port, 1));
     ours.run(2)?;
     bare.run(2)?;
     let mut runs: Vec<Run> = Vec::new();
-    let turns = turns::take(effort.rounds, || Ok(bare.run(effort.seconds)?.rate()), || {
-        let run = ours.run(effort.seconds)?;
-        runs.push(run);
-        Ok(run.rate())
-    })?;
+    let turns = turns::take(
+        effort.rounds,
+        || Ok(bare.run(effort.seconds)?.rate()),
+        || {
+            let run = ours.run(effort.seconds)?;
+            runs.push(run);
+            Ok(run.rate())
+        },
+    )?;
     limit.stop()?;
     server.stop()?;
 
     let p50 = turns::median(runs.iter().map(|run| run.p50_ms));
     let p99 = turns::median(runs.iter().map(|run| run.p99_ms));
     let is_quick = kind == SignatureKind::Rs256 || p99 < P99_MS;
-    let quick = if kind == SignatureKind::Es256 { format!(", p99 < {P99_MS} ms") } else { String::new() };
+    let quick = if kind == SignatureKind::Es256 {
+        format!(", p99 < {P99_MS} ms")
+    } else {
+        String::new()
+    };
     Ok(Row {
         what: format!("client_credentials, {}, audited", kind.as_str()),
         limit: format!("{:.0}/s", turns.limit),
@@ -61,10 +81,18 @@ pub(crate) fn measure(kind: SignatureKind, effort: Effort) -> Result<Row> {
 fn ensure_same_size(ours: u16, limit: u16) -> Result<()> {
     let length = |port| -> Result<usize> {
         let answer = token_request(port, 0).send()?;
-        ensure!(answer.status == 200, "status {}: {}", answer.status, answer.body);
+        ensure!(
+            answer.status == 200,
+            "status {}: {}",
+            answer.status,
+            answer.body
+        );
         Ok(answer.json()["access_token"].as_str().map_or(0, str::len))
     };
     let (ours, limit) = (length(ours)?, length(limit)?);
-    ensure!(ours > 0 && ours.abs_diff(limit) * 20 <= ours, "tokens differ in size: ours {ours}, the limit's {limit}");
+    ensure!(
+        ours > 0 && ours.abs_diff(limit) * 20 <= ours,
+        "tokens differ in size: ours {ours}, the limit's {limit}"
+    );
     Ok(())
 }

@@ -13,7 +13,7 @@ const GRANTS: u64 = 100_000;
 const REST: Duration = Duration::from_secs(3);
 
 pub(crate) fn at_rest() -> Result<Row> {
-    let subject = Subject::new("bench-memory", "ES256")?.with_clients(1)?;
+    let subject = Subject::new("bench-memory", "ES256")?.with_clients_and_users(1, 0)?;
     let (server, _) = subject.serve()?;
     std::thread::sleep(REST);
     let resident = server.resident()?;
@@ -22,7 +22,7 @@ pub(crate) fn at_rest() -> Result<Row> {
 }
 
 pub(crate) fn after_grants() -> Result<Row> {
-    let subject = Subject::new("bench-memory", "ES256")?.with_clients(1)?;
+    let subject = Subject::new("bench-memory", "ES256")?.with_clients_and_users(1, 0)?;
     let (server, port) = subject.serve()?;
     let load = token_load(port, 1);
     let mut granted = 0;
@@ -32,7 +32,11 @@ pub(crate) fn after_grants() -> Result<Row> {
     std::thread::sleep(REST);
     let resident = server.resident()?;
     server.stop()?;
-    Ok(row(&format!("resident memory after {granted} grants"), resident, AFTER_GRANTS_MIB))
+    Ok(row(
+        &format!("resident memory after {granted} grants"),
+        resident,
+        AFTER_GRANTS_MIB,
+    ))
 }
 
 fn row(what: &str, resident: f64, bound: f64) -> Row {

@@ -26,8 +26,12 @@ type Measure = fn(Effort) -> Result<Row>;
 
 /// Name, and how the row is measured, in the order of the table.
 pub(crate) const ROWS: &[(&str, Measure)] = &[
-    ("cc-es256", |effort| grants::measure(SignatureKind::Es256, effort)),
-    ("cc-rs256", |effort| grants::measure(SignatureKind::Rs256, effort)),
+    ("cc-es256", |effort| {
+        grants::measure(SignatureKind::Es256, effort)
+    }),
+    ("cc-rs256", |effort| {
+        grants::measure(SignatureKind::Rs256, effort)
+    }),
     ("validate-new", validation::new_token),
     ("validate-seen", validation::seen_token),
     ("start-serve", |_| start::serve()),

@@ -15,8 +15,8 @@ const MANY: u32 = 1_000_000;
 const BOUND: f64 = 1.2;
 
 pub(crate) fn measure(effort: Effort) -> Result<Row> {
-    let few = Subject::new("bench-few", "ES256")?.with_clients(FEW)?.with_users(FEW)?;
-    let many = Subject::new("bench-many", "ES256")?.with_clients(MANY)?.with_users(MANY)?;
+    let few = Subject::new("bench-few", "ES256")?.with_clients_and_users(FEW, FEW)?;
+    let many = Subject::new("bench-many", "ES256")?.with_clients_and_users(MANY, MANY)?;
     let ((few_server, few_port), (many_server, many_port)) = (few.serve()?, many.serve()?);
     let (few_load, many_load) = (token_load(few_port, FEW), token_load(many_port, MANY));
     few_load.run(2)?;

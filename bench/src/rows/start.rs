@@ -18,12 +18,18 @@ const DEV: Duration = Duration::from_millis(400);
 /// `serve` without keys, users or groups: it makes its signing keys first. One client is there, who else could ask?
 pub(crate) fn serve() -> Result<Row> {
     let first_tokens = (0..STARTS).map(|_| {
-        let (server, _) = Subject::new("bench-start", "ES256")?.with_clients(1)?.serve()?;
+        let (server, _) = Subject::new("bench-start", "ES256")?
+            .with_clients_and_users(1, 0)?
+            .serve()?;
         let took = server.first_answer;
         server.stop()?;
         Ok(took)
     });
-    row("`serve`, empty but for one client: start to first token", &first_tokens.collect::<Result<Vec<_>>>()?, SERVE)
+    row(
+        "`serve`, empty but for one client: start to first token",
+        &first_tokens.collect::<Result<Vec<_>>>()?,
+        SERVE,
+    )
 }
 
 /// `dev` on nothing: schema, keys, demo organizations, users with hashed passwords, clients.
@@ -38,13 +44,29 @@ pub(crate) fn dev() -> Result<Row> {
         ];
         let first = Request::new("POST", port, "/oauth/token").form(&form);
         let data = scratch.path("data");
-        let arguments = ["dev".as_ref(), "--port".as_ref(), port.to_string().as_ref(), "--data".as_ref(), data.as_os_str()].map(std::ffi::OsStr::to_owned);
-        let server = Pinned::start(&release("tokensmith")?, &arguments, &scratch.path("log"), &first)?;
+        let arguments = [
+            "dev".as_ref(),
+            "--port".as_ref(),
+            port.to_string().as_ref(),
+            "--data".as_ref(),
+            data.as_os_str(),
+        ]
+        .map(std::ffi::OsStr::to_owned);
+        let server = Pinned::start(
+            &release("tokensmith")?,
+            &arguments,
+            &scratch.path("log"),
+            &first,
+        )?;
         let took = server.first_answer;
         server.stop()?;
         Ok(took)
     });
-    row("`dev` on nothing, with demo data: start to first token", &first_tokens.collect::<Result<Vec<_>>>()?, DEV)
+    row(
+        "`dev` on nothing, with demo data: start to first token",
+        &first_tokens.collect::<Result<Vec<_>>>()?,
+        DEV,
+    )
 }
 
 fn row(what: &str, starts: &[Duration], bound: Duration) -> Result<Row> {
@@ -54,7 +76,10 @@ fn row(what: &str, starts: &[Duration], bound: Duration) -> Result<Row> {
     Ok(Row {
         what: what.into(),
         limit: String::new(),
-        ours: format!("{median:.0} ms (median of {STARTS}, worst {:.0} ms)", milliseconds(worst)),
+        ours: format!(
+            "{median:.0} ms (median of {STARTS}, worst {:.0} ms)",
+            milliseconds(worst)
+        ),
         ratio: String::new(),
         bound: format!("≤ {} ms", bound.as_millis()),
         holds: median <= milliseconds(bound),
