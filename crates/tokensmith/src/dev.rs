@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tokensmith_server::{
     config::{Config, MasterKey},
     entropy::Entropy,
-    observe, start,
+    listen, observe, start,
 };
 use tokio::net::TcpListener;
 
@@ -56,9 +56,9 @@ impl Dev {
 
 /// `localhost` is both addresses; the IPv6 one where the machine has it.
 fn bind(port: u16) -> Result<Vec<TcpListener>> {
-    let mut listeners = start::bind(&[SocketAddr::from(([127, 0, 0, 1], port))])?;
+    let mut listeners = listen::bind(&[SocketAddr::from(([127, 0, 0, 1], port))])?;
     let port = listeners[0].local_addr()?.port();
-    match start::bind(&[SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))]) {
+    match listen::bind(&[SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))]) {
         Ok(more) => listeners.extend(more),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(error.into()),
         Err(_) => {}

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use tokensmith_server::{config::Config, observe, start};
+use tokensmith_server::{config::Config, listen, observe, start};
 
 use crate::{data, process};
 
@@ -31,7 +31,7 @@ impl Serve {
 
 async fn serve(config: Config) -> Result<()> {
     let stop = process::stop_signal()?;
-    let listeners = start::bind(&config.listen)?;
+    let listeners = listen::bind(&config.listen)?;
     data::create_directory(&config.data_dir)?;
     let app = start::open(config).await?;
     tracing::info!(issuer = %app.config().issuer, store = app.store().engine_name(), "ready");
