@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use xtask::http::Request;
-use xtask::process::Server;
+use tokensmith_xtask::http::Request;
+use tokensmith_xtask::process::Server;
 
 /// The core of every measured server; the load has the other.
 const CORE: &str = "0";

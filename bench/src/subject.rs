@@ -17,10 +17,10 @@ use tokensmith_store::{
     AuditContext, AuthMethod, Client, ClientSecret, Operation, Options, RegisterClient,
     RegisterUser, SecretHash, Store, Target, Timestamp, UserId,
 };
+use tokensmith_xtask::http::Request;
+use tokensmith_xtask::process::{Scratch, free_port};
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use xtask::http::Request;
-use xtask::process::{Scratch, free_port};
 
 use crate::pinned::Pinned;
 use crate::wrk::Load;

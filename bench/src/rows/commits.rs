@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use xtask::process::Scratch;
+use tokensmith_xtask::process::Scratch;
 
 use super::Effort;
 use crate::table::Row;

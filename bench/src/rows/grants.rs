@@ -1,8 +1,8 @@
 //! client_credentials grants against the bare endpoint with the same signature, in turns, 32 connections.
 
 use anyhow::{Result, ensure};
-use xtask::http::Request;
-use xtask::process::free_port;
+use tokensmith_xtask::http::Request;
+use tokensmith_xtask::process::free_port;
 
 use super::Effort;
 use crate::limit::token::SignatureKind;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use xtask::http::Request;
-use xtask::process::{Scratch, free_port};
+use tokensmith_xtask::http::Request;
+use tokensmith_xtask::process::{Scratch, free_port};
 
 use crate::pinned::Pinned;
 use crate::subject::{Subject, release};

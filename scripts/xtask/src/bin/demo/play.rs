@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use xtask::http::{Answer, Request};
+use tokensmith_xtask::http::{Answer, Request};
 
 /// Longer texts are cut when printed: nobody reads a token.
 const SHOWN: usize = 44;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use xtask::http::Request;
-use xtask::process::{Scratch, Server, free_port};
+use tokensmith_xtask::http::Request;
+use tokensmith_xtask::process::{Scratch, Server, free_port};
 
 /// The chat service's client, from the demo data.
 pub(crate) const SERVICE: &str = "chat-api-service";
