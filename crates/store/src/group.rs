@@ -96,7 +96,8 @@ impl Store {
         self.all(PAGE, values![org, after, limit]).await
     }
 
-    /// The groups of an organization that a user is a member of, in the order of their ids, after `after`.
+    /// The groups of an organization that a user is a member of, in the order of their ids, after `after`
+    /// (empty: from the first).
     ///
     /// # Errors
     /// When the database does not answer.
@@ -104,14 +105,15 @@ impl Store {
         &self,
         org: &OrganizationId,
         user: &UserId,
+        after: &str,
         limit: i64,
     ) -> Result<Vec<Group>, StoreError> {
         const OF_MEMBER: &str = const_str::concat!(
             COLUMNS,
             " WHERE org_id = $1 AND id IN (SELECT group_id FROM group_members WHERE user_id = $2)
-            ORDER BY id LIMIT $3"
+            AND id > $3 ORDER BY id LIMIT $4"
         );
-        self.all(OF_MEMBER, values![org, user, limit]).await
+        self.all(OF_MEMBER, values![org, user, after, limit]).await
     }
 
     /// The members of a group in the order of their ids, after `after` (empty: from the first).

@@ -183,24 +183,25 @@ impl Store {
         self.all(PAGE, values![after, limit]).await
     }
 
-    /// The organizations a user belongs to, the oldest membership first.
+    /// The active organizations a user belongs to, in the order of their ids, after `after` (empty: from the first).
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn organizations_of(
         &self,
         user: &UserId,
+        after: &str,
         limit: i64,
     ) -> Result<Vec<OrganizationOfUser>, StoreError> {
         const OF_USER: &str = const_str::concat!(
             COLUMNS,
             ", m.role FROM memberships AS m JOIN organizations AS o ON o.id = m.org_id
-            WHERE m.user_id = $1 ORDER BY m.added_at, m.org_id LIMIT $2"
+            WHERE m.user_id = $1 AND o.is_active = 1 AND o.id > $2 ORDER BY o.id LIMIT $3"
         );
-        self.all(OF_USER, values![user, limit]).await
+        self.all(OF_USER, values![user, after, limit]).await
     }
 
-    /// A user's oldest membership: the organization their tokens speak of unless they choose another.
+    /// A user's oldest membership of an active organization: the one their tokens speak of unless they choose another.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -210,12 +211,13 @@ impl Store {
     ) -> Result<Option<Membership>, StoreError> {
         const OLDEST: &str = const_str::concat!(
             MEMBERSHIP,
-            " FROM memberships AS m WHERE m.user_id = $1 ORDER BY m.added_at, m.org_id LIMIT 1"
+            " FROM memberships AS m JOIN organizations AS o ON o.id = m.org_id
+            WHERE m.user_id = $1 AND o.is_active = 1 ORDER BY m.added_at, m.org_id LIMIT 1"
         );
         self.first(OLDEST, values![user]).await
     }
 
-    /// A user's membership of an organization.
+    /// A user's membership of an active organization.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -226,7 +228,8 @@ impl Store {
     ) -> Result<Option<Membership>, StoreError> {
         const OF: &str = const_str::concat!(
             MEMBERSHIP,
-            " FROM memberships AS m WHERE m.org_id = $1 AND m.user_id = $2"
+            " FROM memberships AS m JOIN organizations AS o ON o.id = m.org_id
+            WHERE m.org_id = $1 AND m.user_id = $2 AND o.is_active = 1"
         );
         self.first(OF, values![org, user]).await
     }
