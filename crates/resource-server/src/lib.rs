@@ -62,3 +62,7 @@ pub use refusal::{Refusal, TokenError};
 pub use server::{ResourceServer, Revocations};
 pub use tokensmith_jose::JwkSet;
 pub use tokensmith_oauth2::{ProtectedResourceMetadata, Scope, ScopeHierarchy};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -160,6 +160,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        tracing::info!(status = self.status().as_u16(), cause = ?self.cause, "request refused");
         let problem = [(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),

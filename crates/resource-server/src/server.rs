@@ -96,10 +96,7 @@ impl ResourceServer {
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
         match self.0.check(token).await {
             Ok(token) => Ok(Caller::new(token, self.clone())),
-            Err(cause) => {
-                tracing::info!(?cause, "token refused");
-                Err(self.refusal(cause))
-            }
+            Err(cause) => Err(self.refusal(cause)),
         }
     }
 
