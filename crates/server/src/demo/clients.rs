@@ -1,19 +1,14 @@
-//! The demo data of `tokensmith dev`: fixed, so that examples can be pasted, and public, so that `serve` refuses it.
-//!
-//! Made once: the demo resource is declared last and marks that the rest is there. A later start changes nothing,
-//! so what people changed or removed stays so.
+//! The demo clients and the scopes there are.
 
 use futures_util::future::try_join_all;
-use tokensmith_oauth2::{ClientId, GrantType, Scope, Secret};
+use tokensmith_oauth2::{ClientId, GrantType, Scope};
 use tokensmith_store::{
-    AuditContext, AuthMethod, Client, ClientSecret, PutResource, PutScope, RegisterClient,
-    Resource, ScopeDeclaration, SecretHash,
+    AuditContext, AuthMethod, Client, ClientSecret, PutScope, RegisterClient, ScopeDeclaration,
+    SecretHash,
 };
 
+use super::{AUDIENCE, hash, unusable};
 use crate::app::{App, StartError};
-
-/// The resource all demo tokens are for.
-pub const AUDIENCE: &str = "https://api.activity.com";
 
 /// A demo client.
 #[derive(Clone, Copy, Debug)]
@@ -93,38 +88,28 @@ const SCOPES: [(&str, &str, &[&str]); 10] = [
     ("email", "Read the e-mail address.", &[]),
 ];
 
-/// Makes the demo data, unless it was made before.
-///
-/// # Errors
-/// When the store does not answer.
-pub async fn seed(app: &App) -> Result<(), StartError> {
-    if app.registry().declared().resource(AUDIENCE).is_some() {
-        return Ok(());
-    }
-    let context = AuditContext::system(app.clock().now());
-    let clients = try_join_all(CLIENTS.iter().map(|demo| record(app, demo, &context))).await?;
-    let store = app.store();
-    let scopes = SCOPES.iter().map(|scope| {
-        store.write(PutScope {
-            scope: declaration(scope),
-            context: context.clone(),
-        })
-    });
-    let registrations = clients.into_iter().map(|client| {
-        store.write(RegisterClient {
-            client,
-            context: context.clone(),
-        })
-    });
-    let (scopes, registrations) = (try_join_all(scopes), try_join_all(registrations));
-    futures_util::try_join!(scopes, registrations)?;
-    store
-        .write(PutResource {
-            resource: resource(&context),
-            context,
-        })
-        .await?;
-    app.registry().reload(store).await
+pub(super) async fn declare_scopes(app: &App, context: &AuditContext) -> Result<(), StartError> {
+    let declare = |scope| PutScope {
+        scope: declaration(scope),
+        context: context.clone(),
+    };
+    try_join_all(SCOPES.iter().map(|scope| app.store().write(declare(scope)))).await?;
+    Ok(())
+}
+
+pub(super) async fn register(app: &App, context: &AuditContext) -> Result<(), StartError> {
+    let clients = try_join_all(CLIENTS.iter().map(|demo| record(app, demo, context))).await?;
+    let register = |client| RegisterClient {
+        client,
+        context: context.clone(),
+    };
+    try_join_all(
+        clients
+            .into_iter()
+            .map(|client| app.store().write(register(client))),
+    )
+    .await?;
+    Ok(())
 }
 
 fn declaration((name, description, implies): &(&str, &str, &[&str])) -> ScopeDeclaration {
@@ -132,17 +117,6 @@ fn declaration((name, description, implies): &(&str, &str, &[&str])) -> ScopeDec
         name: (*name).to_owned(),
         description: (*description).to_owned(),
         implies: implies.iter().map(|&implied| implied.to_owned()).collect(),
-    }
-}
-
-fn resource(context: &AuditContext) -> Resource {
-    Resource {
-        identifier: AUDIENCE.to_owned(),
-        name: "Activity API".to_owned(),
-        scopes: Vec::new(),
-        signing_algorithm: None,
-        access_token_seconds: None,
-        created_at: context.at,
     }
 }
 
@@ -191,15 +165,4 @@ async fn record(
         created_at: context.at,
         updated_at: context.at,
     })
-}
-
-async fn hash(app: &App, password: &str) -> Result<String, StartError> {
-    app.hashing()
-        .hash(Secret::from(password), app.entropy().bytes())
-        .await
-        .map_err(unusable)
-}
-
-fn unusable(error: impl std::fmt::Display) -> StartError {
-    StartError::Declared(format!("the demo data cannot be made: {error}"))
 }
