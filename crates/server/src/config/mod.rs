@@ -4,6 +4,7 @@
 
 mod duration;
 mod layers;
+mod log_filter;
 mod place;
 mod reference;
 mod secret;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::Secret;
 
+pub use self::log_filter::LogFilter;
 pub use self::place::{Cidr, Database, Issuer};
 pub use self::reference::reference;
 pub use self::secret::{MasterKey, SharedSecret};
@@ -50,8 +52,11 @@ section! {
         redis_url: Option<Secret>,
         /// Audience of access tokens when a client names no `resource` (RFC 8707). Left out, the issuer.
         default_audience: Option<String>,
-        /// Address blocks of reverse proxies. Only from these does `X-Forwarded-For` or `Forwarded` count.
+        /// Address blocks of reverse proxies. Only from these does `trusted_proxy_header` count.
         trusted_proxies: Vec<Cidr>,
+        /// The one header field in which the proxies name the client (the other one is ignored, because
+        /// a proxy passes on what it does not know): `x-forwarded-for` or `forwarded` (RFC 7239).
+        trusted_proxy_header: ProxyHeader = "x-forwarded-for",
         /// Create the demo organizations, users and clients. Only `tokensmith dev` may.
         demo: bool = "false",
     }
@@ -135,12 +140,13 @@ section! {
 }
 
 section! {
-    /// Log lines, written to standard output.
+    /// Log lines, written to standard error.
     pub struct Log at "log." {
         /// `json` for machines, `text` for people.
         format: LogFormat = "json",
         /// What to log, as a level or as `target=level` pairs with commas, such as `info,tokensmith::access=debug`.
-        filter: String = "info",
+        /// Libraries never log below `info`, because some of them print what they send.
+        filter: LogFilter = "info",
     }
 }
 
@@ -196,6 +202,17 @@ section! {
 }
 
 words! {
+    /// The header field in which proxies name the client.
+    pub enum ProxyHeader {
+        /// `X-Forwarded-For`.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded` (RFC 7239).
+        Forwarded = "forwarded",
+    }
+    form "\"x-forwarded-for\" or \"forwarded\""
+}
+
+words! {
     /// The form of log lines.
     pub enum LogFormat {
         /// One JSON object a line.
@@ -215,6 +232,15 @@ words! {
         Power = "power",
     }
     form "\"crash\" or \"power\""
+}
+
+/// The reverse proxies in front of the server.
+#[derive(Debug, Clone)]
+pub struct TrustedProxies {
+    /// Where they are.
+    pub blocks: Vec<Cidr>,
+    /// Where they name the client.
+    pub header: ProxyHeader,
 }
 
 /// Everything that is wrong with a configuration.
@@ -342,6 +368,14 @@ impl Config {
     fn settled(mut self) -> Self {
         self.database = self.database.under(&self.data_dir);
         self
+    }
+
+    /// The proxies whose word on the client's address counts.
+    pub fn proxies(&self) -> TrustedProxies {
+        TrustedProxies {
+            blocks: self.trusted_proxies.clone(),
+            header: self.trusted_proxy_header,
+        }
     }
 
     /// The audience of a token for which no resource was named.

@@ -43,9 +43,7 @@ pub(crate) fn is_well_known(secret: &str) -> bool {
         rest.chars()
             .all(|c| c.is_ascii_digit() || "-_.! ".contains(c))
     };
-    secret.is_empty()
-        || KNOWN.iter().any(|known| repeats(&known))
-        || distinct(secret.as_bytes()) < 6
+    secret.is_empty() || KNOWN.iter().any(repeats) || distinct(secret.as_bytes()) < 6
 }
 
 fn distinct(bytes: &[u8]) -> usize {

@@ -1,0 +1,166 @@
+//! Accepting: one task per socket, one task per connection. A connection past the limit gets a 503
+//! and a moment to read it; past that many, it is closed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::FutureExt;
+use http::StatusCode;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Connection;
+use super::request::Requests;
+use super::watch::Watch;
+use super::wire::Wire;
+use super::{Edge, refusal};
+
+/// Open files kept for the database, logs and calls to other servers.
+const OTHER_FILES: u64 = 256;
+/// The parser's own least buffer.
+const LEAST_BUFFER: usize = 8192;
+/// The parser's own number of header fields, which it keeps on the stack.
+const USUAL_HEADER_COUNT: usize = 100;
+
+/// Raises the soft limit of open files to the hard one and says how many connections fit.
+pub(super) fn room_for(connections: usize) -> usize {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    if setrlimit(Resource::Nofile, files).is_err() {
+        tracing::debug!(target: "tokensmith::listen", "the limit of open files cannot be raised");
+    }
+    let Some(files) = getrlimit(Resource::Nofile).current else {
+        return connections;
+    };
+    let room = usize::try_from(files.saturating_sub(OTHER_FILES))
+        .unwrap_or(usize::MAX)
+        .max(64);
+    if room < connections {
+        tracing::warn!(target: "tokensmith::listen", files, room, "fewer connections than configured: the limit of open files is too low");
+    }
+    connections.min(room)
+}
+
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    edge: Arc<Edge>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => admit(stream, peer, &router, &edge),
+                Err(error) => pause_after(&error).await,
+            },
+        }
+    }
+    // Closing a socket resets what it has not accepted: take those who were in time.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        admit(stream, peer, &router, &edge);
+    }
+}
+
+/// A broken connection is the client's affair; anything else, such as too many open files, is ours
+/// and would spin.
+async fn pause_after(error: &std::io::Error) {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        tracing::error!(target: "tokensmith::listen", %error, "cannot accept a connection");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn admit(stream: TcpStream, peer: SocketAddr, router: &Router, edge: &Arc<Edge>) {
+    let place = Place::take(edge.clone());
+    if place.number > edge.max_connections {
+        edge.take_back_idle();
+        drop(place);
+        return turn_away(stream);
+    }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(target: "tokensmith::listen", %error, "cannot set TCP_NODELAY");
+    }
+    let watch = Arc::new(Watch::new());
+    let requests = Requests {
+        router: router.clone(),
+        edge: edge.clone(),
+        watch: watch.clone(),
+        peer,
+    };
+    let wire = Wire::new(stream, watch.clone(), edge.clone());
+    let http = parser(edge).serve_connection(TokioIo::new(wire), requests);
+    let connection = Connection::new(http, watch, edge.clone());
+    tokio::spawn(async move {
+        connection.await;
+        drop(place);
+    });
+}
+
+fn parser(edge: &Edge) -> http1::Builder {
+    let mut parser = http1::Builder::new();
+    parser.header_read_timeout(None); // the connection's own timer does this, without one more per request
+    parser
+        .max_buf_size(edge.header_bytes.max(LEAST_BUFFER))
+        .max_header_size(edge.header_bytes);
+    if edge.header_count != USUAL_HEADER_COUNT {
+        parser.max_headers(edge.header_count);
+    }
+    parser
+}
+
+/// One open connection, counted.
+struct Place {
+    edge: Arc<Edge>,
+    number: usize,
+}
+
+impl Place {
+    fn take(edge: Arc<Edge>) -> Self {
+        let number = edge.connections.fetch_add(1, Relaxed) + 1;
+        Self { edge, number }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.edge.connections.fetch_sub(1, Relaxed) == 1 {
+            self.edge.all_closed.notify_waiters();
+        }
+    }
+}
+
+/// Tells one too many so, unless too many are being told already.
+fn turn_away(mut stream: TcpStream) {
+    static BEING_TOLD: AtomicUsize = AtomicUsize::new(0);
+    const MOST: usize = 64;
+    if BEING_TOLD.fetch_add(1, Relaxed) >= MOST {
+        BEING_TOLD.fetch_sub(1, Relaxed);
+        return;
+    }
+    tokio::spawn(async move {
+        let told = async {
+            stream
+                .write_all(&refusal::raw(StatusCode::SERVICE_UNAVAILABLE))
+                .await?;
+            stream.shutdown().await?;
+            let mut space = [0u8; 4096];
+            while stream.read(&mut space).await? > 0 {}
+            std::io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(250), told).await;
+        BEING_TOLD.fetch_sub(1, Relaxed);
+    });
+}

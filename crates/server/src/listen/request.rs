@@ -1,0 +1,245 @@
+//! One request at the edge: framing rules, limits, correlation id, panics, metrics and its log line.
+//! Everything here is inline in the connection's task and allocates nothing of its own but the body.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use hyper::body::Incoming;
+use tower::Service;
+use tracing::Span;
+
+use super::body::{Sent, Upload};
+use super::refusal::Refusal;
+use super::watch::{Phase, Watch, now};
+use super::{Edge, client_ip};
+use crate::correlation::{self, CorrelationId, X_CORRELATION_ID};
+use crate::observe::access;
+use crate::observe::metrics::{EndpointSeries, ErrorLabel, endpoint_at_work};
+
+/// Request extension: who sent the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddr {
+    /// The other end of the socket.
+    pub socket: SocketAddr,
+    /// The client's address, which trusted proxies may have named.
+    pub client: IpAddr,
+}
+
+/// The requests of one connection.
+pub(super) struct Requests {
+    pub(super) router: Router,
+    pub(super) edge: Arc<Edge>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) peer: SocketAddr,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Requests {
+    type Response = http::Response<Sent>;
+    type Error = Infallible;
+    type Future = AtWork;
+
+    fn call(&self, request: Request<Incoming>) -> AtWork {
+        let started = now();
+        self.watch.enter_at(Phase::Request, started);
+        self.edge.begin_request();
+        let peer = self.peer_of(request.headers());
+        let id = CorrelationId::of(request.headers());
+        let refusal = self.refuse(&request);
+        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let mut at_work = AtWork {
+            work: Work::Refused(Refusal::Busy),
+            edge: self.edge.clone(),
+            watch: self.watch.clone(),
+            span: access::span(&request, &id),
+            id: Some(id.clone()),
+            method: request.method().clone(),
+            series: None,
+            started,
+            client: peer.client,
+            // RFC 9112 section 6.1: nobody may smuggle a request behind a chunked one.
+            close: is_chunked,
+            counted: true,
+        };
+        at_work.work = match refusal {
+            Some(refusal) => Work::Refused(refusal),
+            None => Work::Routed(self.route(request, peer, id)),
+        };
+        at_work
+    }
+}
+
+impl Requests {
+    fn peer_of(&self, headers: &HeaderMap) -> PeerAddr {
+        let client = client_ip(self.peer.ip(), headers, &self.edge.proxies);
+        PeerAddr {
+            socket: self.peer,
+            client,
+        }
+    }
+
+    /// What can be refused by the header alone, the body untouched.
+    fn refuse(&self, request: &Request<Incoming>) -> Option<Refusal> {
+        let headers = request.headers();
+        self.watch
+            .body_pending
+            .store(!hyper::body::Body::is_end_stream(request.body()), Relaxed);
+        if has_unclear_framing(headers, self.watch.names_length.load(Relaxed)) {
+            return Some(Refusal::Framing);
+        }
+        if request.version() == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
+            return Some(Refusal::Host);
+        }
+        if content_length(headers).is_some_and(|length| length > self.edge.body_limit as u64) {
+            return Some(Refusal::BodyTooLarge);
+        }
+        self.edge.is_busy().then_some(Refusal::Busy)
+    }
+
+    fn route(
+        &self,
+        request: Request<Incoming>,
+        peer: PeerAddr,
+        id: CorrelationId,
+    ) -> RouteFuture<Infallible> {
+        let mut request =
+            request.map(|incoming| Upload::body(incoming, self.edge.body_limit, &self.watch));
+        let extensions = request.extensions_mut();
+        extensions.insert(peer);
+        extensions.insert(id);
+        self.router.clone().call(request)
+    }
+}
+
+fn has_unclear_framing(headers: &HeaderMap, names_length: bool) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) => names_length || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => true,
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+enum Work {
+    Routed(RouteFuture<Infallible>),
+    Refused(Refusal),
+}
+
+/// A request on its way to an answer.
+pub(super) struct AtWork {
+    work: Work,
+    edge: Arc<Edge>,
+    watch: Arc<Watch>,
+    id: Option<CorrelationId>,
+    span: Span,
+    method: Method,
+    series: Option<Arc<EndpointSeries>>,
+    started: u64,
+    client: IpAddr,
+    close: bool,
+    /// Counted among the requests at work; passed on to the body of the answer.
+    counted: bool,
+}
+
+impl Future for AtWork {
+    type Output = Result<http::Response<Sent>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.watch.expired.swap(false, Relaxed) {
+            let body_pending = this.watch.body_pending.load(Relaxed);
+            this.work = Work::Refused(if body_pending {
+                Refusal::SlowBody
+            } else {
+                Refusal::SlowAnswer
+            });
+        }
+        let outcome = match &mut this.work {
+            Work::Refused(refusal) => Poll::Ready(Err(*refusal)),
+            Work::Routed(route) => poll_route(route, &mut this.id, &this.span, cx),
+        };
+        this.series = endpoint_at_work().or_else(|| this.series.take());
+        match outcome {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(answer)) => Poll::Ready(Ok(this.finish(answer))),
+            Poll::Ready(Err(refusal)) => {
+                this.close |= refusal.ends_connection();
+                Poll::Ready(Ok(this.finish(refusal.answer())))
+            }
+        }
+    }
+}
+
+/// Polls the route with the correlation id on the thread; a panic becomes an answer.
+fn poll_route(
+    route: &mut RouteFuture<Infallible>,
+    id: &mut Option<CorrelationId>,
+    span: &Span,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response, Refusal>> {
+    let _span = span.enter();
+    let before = correlation::swap(id.take());
+    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(route).poll(cx)));
+    *id = correlation::swap(before);
+    match polled {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(Ok(answer))) => Poll::Ready(Ok(answer)),
+        Err(_) => Poll::Ready(Err(Refusal::Panicked)),
+    }
+}
+
+impl AtWork {
+    fn finish(&mut self, mut answer: Response) -> http::Response<Sent> {
+        let ended = now();
+        self.watch.enter_at(Phase::Answer, ended);
+        self.watch.unsent.store(true, Relaxed);
+        let error = answer.extensions_mut().remove::<ErrorLabel>();
+        let took = Duration::from_nanos(ended.saturating_sub(self.started));
+        let series = self.series.as_deref().unwrap_or(&self.edge.unmatched);
+        series.observe(&self.method, answer.status(), error, took);
+        let line = access::Line {
+            method: &self.method,
+            endpoint: series.endpoint(),
+            client: self.client,
+            took,
+        };
+        line.write(answer.status(), error, self.id.as_ref(), &self.span);
+        if let Some(id) = self.id.take() {
+            answer
+                .headers_mut()
+                .insert(&X_CORRELATION_ID, id.header_value());
+        }
+        if self.close || self.edge.is_draining() {
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.counted = false;
+        answer.map(|body: Body| Sent::new(body, self.edge.clone(), self.watch.clone()))
+    }
+}
+
+/// A request whose connection broke before the answer is no longer at work either.
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if self.counted {
+            self.edge.end_request();
+        }
+    }
+}
