@@ -62,7 +62,7 @@ def server(tmp_path_factory):
         command = [binary, "dev", "--port", str(port), "--data", str(folder / "data")]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
-        server = Server(f"http://127.0.0.1:{port}")
+        server = Server(f"http://localhost:{port}")
         wait_until_ready(server.url, process, log)
         yield server
     finally:

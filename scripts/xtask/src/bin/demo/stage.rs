@@ -74,7 +74,8 @@ fn auth_command(port: u16, scratch: &Scratch) -> Result<Command> {
 }
 
 fn chat_command(auth_port: u16, chat_port: u16, scratch: &Scratch) -> Result<Command> {
-    let auth = format!("http://127.0.0.1:{auth_port}");
+    // As `dev` names itself.
+    let auth = format!("http://localhost:{auth_port}");
     let mut command = Command::new(binary("CHAT_BIN", "chat")?);
     command.envs([
         ("AUTH_API_URL", auth.as_str()),
@@ -83,9 +84,9 @@ fn chat_command(auth_port: u16, chat_port: u16, scratch: &Scratch) -> Result<Com
         ("SERVICE_CLIENT_SECRET", SECRET),
         ("SERVICE_TOKEN_URL", &format!("{auth}/oauth/token")),
         ("SERVICE_SCOPE", "groups:read members:read"),
-        ("PORT", &chat_port.to_string()),
+        ("CHAT_PORT", &chat_port.to_string()),
     ]);
-    command.env("CHAT_DATABASE", scratch.path("chat.db"));
+    command.env("CHAT_DATA", scratch.path("chat"));
     Ok(command)
 }
 
