@@ -72,19 +72,29 @@ impl Server {
         })
     }
 
-    /// Waits until `request` is answered with 2xx; the time since the process started.
+    /// Waits until `request` is answered with 2xx; the time since the process started. Only silence and 5xx are waited
+    /// out: any other answer is final.
     pub fn wait_for(&mut self, request: &Request) -> Result<Duration> {
         while self.started.elapsed() < PATIENCE {
-            if request
-                .send()
-                .is_ok_and(|answer| (200..300).contains(&answer.status))
-            {
-                return Ok(self.started.elapsed());
+            match request.send() {
+                Ok(answer) if (200..300).contains(&answer.status) => {
+                    return Ok(self.started.elapsed());
+                }
+                Ok(answer) if answer.status < 500 => {
+                    bail!(
+                        "{} is answered {}: {}\n{}",
+                        request.path,
+                        answer.status,
+                        answer.body,
+                        self.last_lines()
+                    );
+                }
+                _ => {}
             }
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "the server ended by itself ({status}):\n{}",
-                    self.log_text()
+                    self.last_lines()
                 );
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -92,7 +102,7 @@ impl Server {
         bail!(
             "no 2xx on {} within {PATIENCE:?}:\n{}",
             request.path,
-            self.log_text()
+            self.last_lines()
         )
     }
 
@@ -102,10 +112,11 @@ impl Server {
         self.child.id()
     }
 
-    /// What it has printed so far.
-    #[must_use]
-    pub fn log_text(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+    /// The end of what it has printed.
+    fn last_lines(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     /// Asks it to drain (SIGTERM) and waits; kills it when it does not end in time.
