@@ -11,6 +11,7 @@ pub mod correlation;
 pub mod demo;
 pub mod entropy;
 pub mod error;
+pub mod health;
 pub mod jwks;
 pub mod keys;
 pub mod legacy;

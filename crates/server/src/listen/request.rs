@@ -136,6 +136,10 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would cost every request an allocation"
+)]
 enum Work {
     Routed(RouteFuture<Infallible>),
     Refused(Refusal),

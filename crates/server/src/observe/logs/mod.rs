@@ -29,7 +29,7 @@ pub type ExtraLayer = Box<dyn Layer<Registry> + Send + Sync>;
 /// When a subscriber is installed already.
 pub fn install(log: &Log, extra: Option<ExtraLayer>) -> Result<(), TryInitError> {
     subscriber(log, extra, io::stderr).try_init()?;
-    std::panic::set_hook(Box::new(|panic| log_panic(panic)));
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
