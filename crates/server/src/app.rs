@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tokensmith_store::{AppendAudit, AuditContext, AuditEvent, Durability, Options, Store, StoreError, Target};
+use tokensmith_store::{
+    AppendAudit, AuditContext, AuditEvent, Durability, Options, Store, StoreError, Target,
+};
 
 use crate::{
     client_auth::ClientAuth,
@@ -11,7 +13,9 @@ use crate::{
     keys::KeyRing,
     now::Clock,
     password::Hashing,
-    registry::Registry,
+    rate_limit::Limits,
+    registry::{self, Registry},
+    token::RefreshRoot,
 };
 
 /// The running server. Cheap to clone.
@@ -25,6 +29,8 @@ struct Inner {
     registry: Registry,
     hashing: Hashing,
     client_auth: ClientAuth,
+    refresh_root: RefreshRoot,
+    limits: Limits,
     clock: Clock,
     entropy: Entropy,
     started: std::time::Instant,
@@ -56,11 +62,26 @@ impl App {
         let now = clock.now();
         let hashing = Hashing::start(&config.hashing)?;
         let store = Store::open(&store_options(&config), now).await?;
-        let keys = KeyRing::open(&config, &store, now).await?;
+        let account_client = registry::ensure_account_client(&store, now);
+        let keys = KeyRing::open(&config, &store, now);
+        let (keys, ()) = tokio::try_join!(keys, account_client)?;
         let registry = Registry::open(&config, &store).await?;
         let client_auth = ClientAuth::new(config.cache.secret_checks.get(), entropy.bytes());
+        let refresh_root = refresh_root(&config)?;
         let started = std::time::Instant::now();
-        let inner = Inner { config, store, keys, registry, hashing, client_auth, clock, entropy, started };
+        let inner = Inner {
+            config,
+            store,
+            keys,
+            registry,
+            hashing,
+            client_auth,
+            refresh_root,
+            limits: Limits::default(),
+            clock,
+            entropy,
+            started,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -94,6 +115,16 @@ impl App {
         &self.0.client_auth
     }
 
+    /// The root key of refresh token secrets.
+    pub fn refresh_root(&self) -> &RefreshRoot {
+        &self.0.refresh_root
+    }
+
+    /// How often callers may try.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     /// The clock. Only the edge reads it; see [`crate::now::Now`].
     pub fn clock(&self) -> &Clock {
         &self.0.clock
@@ -117,8 +148,19 @@ impl App {
         if !self.config().audit.enabled {
             return Ok(());
         }
-        self.store().write(AppendAudit { context, event, durability: Durability::CrashSafe }).await
+        self.store()
+            .write(AppendAudit {
+                context,
+                event,
+                durability: Durability::CrashSafe,
+            })
+            .await
     }
+}
+
+fn refresh_root(config: &Config) -> Result<RefreshRoot, StartError> {
+    let master = config.master_key.as_ref().map(RefreshRoot::new);
+    master.ok_or_else(|| StartError::Keys("no master key is configured".to_owned()))
 }
 
 /// How the store of this configuration is opened.
@@ -128,5 +170,8 @@ pub fn store_options(config: &Config) -> Options {
         Database::Postgres(url) => Target::Postgres(url.expose().to_owned()),
     };
     let everything_power_safe = config.audit.durability == config::Durability::Power;
-    Options { everything_power_safe, ..Options::new(target) }
+    Options {
+        everything_power_safe,
+        ..Options::new(target)
+    }
 }

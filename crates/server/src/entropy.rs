@@ -42,7 +42,9 @@ impl Entropy {
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.0 {
-            Source::System(random) => random.fill(&mut bytes).expect("the operating system gives random bytes"),
+            Source::System(random) => random
+                .fill(&mut bytes)
+                .expect("the operating system gives random bytes"),
             Source::Seeded(state) => fill_seeded(&mut state.lock(), &mut bytes),
         }
         bytes
@@ -90,6 +92,9 @@ mod tests {
         let now = Timestamp::from_millis(1_795_000_000_123);
         let id = Entropy::default().uuid(now);
         assert_eq!(id.get_version_num(), 7);
-        assert_eq!(id.get_timestamp().map(|at| at.to_unix().0), Some(1_795_000_000));
+        assert_eq!(
+            id.get_timestamp().map(|at| at.to_unix().0),
+            Some(1_795_000_000)
+        );
     }
 }

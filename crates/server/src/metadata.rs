@@ -22,8 +22,15 @@ fn document(app: &App) -> AuthorizationServerMetadata {
         token_endpoint: Some(issuer.endpoint("/oauth/token")),
         jwks_uri: Some(issuer.endpoint("/.well-known/jwks.json")),
         scopes_supported: app.registry().declared().scope_names.clone(),
-        grant_types_supported: GRANT_TYPES.iter().map(|grant| grant.as_str().to_owned()).collect(),
-        token_endpoint_auth_methods_supported: words(&["client_secret_basic", "client_secret_post"]),
+        grant_types_supported: GRANT_TYPES
+            .iter()
+            .map(|grant| grant.as_str().to_owned())
+            .collect(),
+        token_endpoint_auth_methods_supported: words(&[
+            "client_secret_basic",
+            "client_secret_post",
+            "none",
+        ]),
         subject_types_supported: words(&["public"]),
         request_uri_parameter_supported: Some(false),
         ..AuthorizationServerMetadata::default()

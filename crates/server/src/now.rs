@@ -34,9 +34,14 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where the server reads the machine's clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the server reads the machine's clock"
+)]
 fn system_now() -> Timestamp {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -48,7 +53,9 @@ impl FromRequestParts<App> for Now {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let now = parts.extensions.get_or_insert_with(|| Now(app.clock().now()));
+        let now = parts
+            .extensions
+            .get_or_insert_with(|| Now(app.clock().now()));
         Ok(*now)
     }
 }

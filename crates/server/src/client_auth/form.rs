@@ -31,10 +31,18 @@ impl FromRequest<App> for AuthenticatedForm {
         let Ok(context) = RequestContext::from_request_parts(&mut parts, app).await;
         refuse_other_forms(&parts).map_err(IntoResponse::into_response)?;
         let body = Request::from_parts(parts.clone(), body);
-        let body = Bytes::from_request(body, app).await.map_err(IntoResponse::into_response)?;
+        let body = Bytes::from_request(body, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
         let form = Form::parse(&body).map_err(|error| OAuthError::from(error).into_response())?;
-        let client = authenticate(app, &parts.headers, &form, &context).await.map_err(IntoResponse::into_response)?;
-        Ok(Self { form, client, context })
+        let client = authenticate(app, &parts.headers, &form, &context)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        Ok(Self {
+            form,
+            client,
+            context,
+        })
     }
 }
 
@@ -49,7 +57,11 @@ fn refuse_other_forms(parts: &Parts) -> Result<(), OAuthError> {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+        .is_some_and(|value| {
+            value
+                .trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
     if is_form {
         return Ok(());
     }

@@ -24,7 +24,10 @@ pub use form::AuthenticatedForm;
 pub use secret::{SecretMemo, hash_secret, new_secret};
 
 /// Wrong secrets one address may send for one client: 20 at once, then one every three seconds.
-const FAILURES: Quota = Quota { burst: 20, refill: Duration::from_secs(3) };
+const FAILURES: Quota = Quota {
+    burst: 20,
+    refill: Duration::from_secs(3),
+};
 /// Pairs of address and client whose failures are remembered.
 const FAILURE_KEYS: usize = 50_000;
 
@@ -37,7 +40,10 @@ pub struct ClientAuth {
 impl ClientAuth {
     /// Remembers at most `checks` successful checks of low-entropy secrets.
     pub fn new(checks: usize, memo_key: [u8; 32]) -> Self {
-        Self { memo: SecretMemo::new(checks, memo_key), failures: RateLimiter::new(FAILURES, FAILURE_KEYS) }
+        Self {
+            memo: SecretMemo::new(checks, memo_key),
+            failures: RateLimiter::new(FAILURES, FAILURE_KEYS),
+        }
     }
 }
 
@@ -62,17 +68,30 @@ pub async fn authenticate(
     let by_basic = credentials.by_basic;
     let key = (context.ip, credentials.client_id.clone());
     let failures = &app.client_auth().failures;
-    failures.check(&key, context.now).map_err(|limited| OAuthError::rate_limited(limited.retry_after))?;
+    failures
+        .check(&key, context.now)
+        .map_err(|limited| OAuthError::rate_limited(limited.retry_after))?;
     let error = match check(app, &credentials).await {
         Ok(client) => return Ok(client),
-        Err(error) => if by_basic { error.challenge_basic() } else { error },
+        Err(error) => {
+            if by_basic {
+                error.challenge_basic()
+            } else {
+                error
+            }
+        }
     };
     if error.code() == ErrorCode::InvalidClient {
-        let event = match failures.take(&key, context.now).and_then(|()| failures.check(&key, context.now)) {
+        let event = match failures
+            .take(&key, context.now)
+            .and_then(|()| failures.check(&key, context.now))
+        {
             Ok(()) => "client_auth_failed",
             Err(_) => "rate_limit_exceeded",
         };
-        let event = AuditEvent::new(event).client(&credentials.client_id).outcome(error.refusal());
+        let event = AuditEvent::new(event)
+            .client(&credentials.client_id)
+            .outcome(error.refusal());
         app.audit(context.audit(None), event).await?;
     }
     Err(error)
@@ -84,15 +103,23 @@ fn credentials(headers: &HeaderMap, form: &Form) -> Result<Credentials, OAuthErr
     let sent_secret = form.has("client_secret");
     for unsupported in ["client_assertion", "client_assertion_type"] {
         if form.has(unsupported) {
-            return Err(invalid_client("assertion_unsupported", "Client assertions are not supported."));
+            return Err(invalid_client(
+                "assertion_unsupported",
+                "Client assertions are not supported.",
+            ));
         }
     }
     let Some(authorization) = one_authorization(headers)? else {
-        let id = in_body.ok_or_else(|| invalid_client("client_missing", "The request names no client."))?;
+        let id = in_body
+            .ok_or_else(|| invalid_client("client_missing", "The request names no client."))?;
         let client_id = client_id(id)?;
         // An empty secret is a wrong one, not none.
         let secret = sent_secret.then(|| Secret::from(secret.unwrap_or_default()));
-        return Ok(Credentials { client_id, secret, by_basic: false });
+        return Ok(Credentials {
+            client_id,
+            secret,
+            by_basic: false,
+        });
     };
     if sent_secret {
         let sentence = "Send the client's secret in the header or in the body, not in both.";
@@ -103,30 +130,41 @@ fn credentials(headers: &HeaderMap, form: &Form) -> Result<Credentials, OAuthErr
         let sentence = "The client_id of the body is not the one of the Authorization header.";
         return Err(OAuthError::invalid_request("two_clients", sentence));
     }
-    Ok(Credentials { client_id: id, secret: Some(secret), by_basic: true })
+    Ok(Credentials {
+        client_id: id,
+        secret: Some(secret),
+        by_basic: true,
+    })
 }
 
 fn one_authorization(headers: &HeaderMap) -> Result<Option<&HeaderValue>, OAuthError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     match (values.next(), values.next()) {
-        (_, Some(_)) => {
-            Err(OAuthError::invalid_request("two_authorizations", "Send one Authorization header, not several."))
-        }
+        (_, Some(_)) => Err(OAuthError::invalid_request(
+            "two_authorizations",
+            "Send one Authorization header, not several.",
+        )),
         (value, None) => Ok(value),
     }
 }
 
 fn basic_credentials(authorization: &HeaderValue) -> Result<(ClientId, Secret), OAuthError> {
     let malformed = |detail: Cow<'static, str>| {
-        let sentence = "The Authorization header is not HTTP Basic with a form-encoded client id and secret.";
-        invalid_client("malformed_basic", sentence).challenge_basic().with_detail(detail)
+        let sentence =
+            "The Authorization header is not HTTP Basic with a form-encoded client id and secret.";
+        invalid_client("malformed_basic", sentence)
+            .challenge_basic()
+            .with_detail(detail)
     };
-    let text = authorization.to_str().map_err(|_| malformed("not ASCII".into()))?;
+    let text = authorization
+        .to_str()
+        .map_err(|_| malformed("not ASCII".into()))?;
     basic::parse(text).map_err(|error| malformed(error.to_string().into()))
 }
 
 fn client_id(text: &str) -> Result<ClientId, OAuthError> {
-    ClientId::parse(text).map_err(|error| unknown_or_wrong("client_id_malformed").with_detail(error))
+    ClientId::parse(text)
+        .map_err(|error| unknown_or_wrong("client_id_malformed").with_detail(error))
 }
 
 fn invalid_client(refusal: &'static str, sentence: &'static str) -> OAuthError {
@@ -135,11 +173,17 @@ fn invalid_client(refusal: &'static str, sentence: &'static str) -> OAuthError {
 
 /// One sentence for every way of not being a client.
 fn unknown_or_wrong(refusal: &'static str) -> OAuthError {
-    invalid_client(refusal, "The client is unknown, its secret is wrong, or it may not authenticate this way.")
+    invalid_client(
+        refusal,
+        "The client is unknown, its secret is wrong, or it may not authenticate this way.",
+    )
 }
 
 async fn check(app: &App, credentials: &Credentials) -> Result<Arc<RegisteredClient>, OAuthError> {
-    let known = app.registry().client(app.store(), &credentials.client_id).await?;
+    let known = app
+        .registry()
+        .client(app.store(), &credentials.client_id)
+        .await?;
     let Some(registered) = known else {
         return Err(unknown_or_wrong("client_unknown"));
     };

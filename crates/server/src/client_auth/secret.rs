@@ -28,11 +28,18 @@ pub fn new_secret(entropy: &Entropy) -> Secret {
 ///
 /// # Errors
 /// [`Overloaded`], when too many secrets are being hashed.
-pub async fn hash_secret(hashing: &Hashing, entropy: &Entropy, secret: &Secret) -> Result<SecretHash, Overloaded> {
+pub async fn hash_secret(
+    hashing: &Hashing,
+    entropy: &Entropy,
+    secret: &Secret,
+) -> Result<SecretHash, Overloaded> {
     if is_generated(secret) {
         return Ok(SecretHash::Sha256(sha256(secret)));
     }
-    hashing.hash(secret.clone(), entropy.bytes()).await.map(SecretHash::Argon2id)
+    hashing
+        .hash(secret.clone(), entropy.bytes())
+        .await
+        .map(SecretHash::Argon2id)
 }
 
 fn is_generated(secret: &Secret) -> bool {
@@ -52,7 +59,10 @@ pub struct SecretMemo {
 impl SecretMemo {
     /// Remembers at most `capacity` successes.
     pub fn new(capacity: usize, key: [u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key), right: Cache::new(capacity) }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            right: Cache::new(capacity),
+        }
     }
 
     /// A tag over secret and stored hash: a changed hash makes a new tag, so the old success is worth nothing.
@@ -68,10 +78,16 @@ impl SecretMemo {
 }
 
 /// Whether the client has this secret, among those that have not expired.
-pub(super) async fn is_one_of(app: &App, client: &Client, secret: &Secret) -> Result<bool, OAuthError> {
+pub(super) async fn is_one_of(
+    app: &App,
+    client: &Client,
+    secret: &Secret,
+) -> Result<bool, OAuthError> {
     let now = app.clock().now();
     for known in &client.secrets {
-        let expired = known.expires_at.is_some_and(|at| Timestamp::from_millis(at) <= now);
+        let expired = known
+            .expires_at
+            .is_some_and(|at| Timestamp::from_millis(at) <= now);
         if !expired && matches(app, &known.hash, secret).await? {
             return Ok(true);
         }
@@ -88,7 +104,10 @@ async fn matches(app: &App, hash: &SecretHash, secret: &Secret) -> Result<bool, 
             if memo.right.get(&tag).is_some() {
                 return Ok(true);
             }
-            let verdict = app.hashing().verify(secret.clone(), Some(phc.clone()), app.entropy().bytes()).await;
+            let verdict = app
+                .hashing()
+                .verify(secret.clone(), Some(phc.clone()), app.entropy().bytes())
+                .await;
             let is_right = verdict.map_err(OAuthError::unavailable)? != Verdict::Wrong;
             if is_right {
                 memo.right.insert(tag, ());

@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokensmith_oauth2::challenge;
 use tokensmith_store::StoreError;
 
-use super::oauth::no_store;
+use super::oauth::{no_store, whole_seconds};
 use crate::observe::metrics::ErrorLabel;
 
 /// A refusal of a JSON API.
@@ -39,7 +39,11 @@ struct Problem<'a> {
 
 impl ApiError {
     /// A refusal with its public sentence.
-    pub fn new(status: StatusCode, refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        refusal: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             status,
             refusal,
@@ -88,6 +92,20 @@ impl ApiError {
         error.with_detail(detail)
     }
 
+    /// 429 with `Retry-After` (RFC 6585 §4).
+    pub fn rate_limited(retry_after: std::time::Duration) -> Self {
+        let sentence = "Too many attempts. Wait as long as Retry-After says.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", sentence)
+            .with_retry_after(whole_seconds(retry_after))
+    }
+
+    /// Says after how many seconds another try makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
     /// Adds what the log may know.
     #[must_use]
     pub fn with_detail(mut self, detail: impl ToString) -> Self {
@@ -108,11 +126,19 @@ impl ApiError {
     }
 
     fn log(&self) {
-        let (status, detail) = (self.status.as_u16(), self.detail.as_deref().unwrap_or_default());
+        let (status, detail) = (
+            self.status.as_u16(),
+            self.detail.as_deref().unwrap_or_default(),
+        );
         if self.status.is_server_error() {
             tracing::error!(status, refusal = self.refusal, detail, "a request failed");
         } else {
-            tracing::info!(status, refusal = self.refusal, detail, "a request was refused");
+            tracing::info!(
+                status,
+                refusal = self.refusal,
+                detail,
+                "a request was refused"
+            );
         }
     }
 }
@@ -129,10 +155,17 @@ impl IntoResponse for ApiError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         no_store(headers);
-        let challenge = self.challenge.and_then(|challenge| HeaderValue::from_str(&challenge.to_string()).ok());
-        challenge.into_iter().for_each(|value| drop(headers.insert(header::WWW_AUTHENTICATE, value)));
+        let challenge = self
+            .challenge
+            .and_then(|challenge| HeaderValue::from_str(&challenge.to_string()).ok());
+        challenge
+            .into_iter()
+            .for_each(|value| drop(headers.insert(header::WWW_AUTHENTICATE, value)));
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -173,12 +206,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", sentence);
             return Err(error.into_response());
         }
-        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-        tokensmith_jose::strict_json::from_slice(&body).map(Self).map_err(|error| {
-            // serde_json's sentences name members, types and places, never the values that were sent.
-            let place = format!("The request body is not acceptable JSON: {}.", sentence(&error));
-            ApiError::unprocessable("malformed_json", place).into_response()
-        })
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        tokensmith_jose::strict_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| {
+                // serde_json's sentences name members, types and places, never the values that were sent.
+                let place = format!(
+                    "The request body is not acceptable JSON: {}.",
+                    sentence(&error)
+                );
+                ApiError::unprocessable("malformed_json", place).into_response()
+            })
     }
 }
 
@@ -188,10 +228,20 @@ fn sentence(error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => {
             let text = error.to_string();
             let expected = text.find("expected").map(|start| text[start..].to_owned());
-            let named = ["missing field", "unknown field", "duplicate"].iter().any(|word| text.contains(word));
-            if named { without_place(&text) } else { expected.unwrap_or_else(|| "a value has the wrong form".into()) }
+            let named = ["missing field", "unknown field", "duplicate"]
+                .iter()
+                .any(|word| text.contains(word));
+            if named {
+                without_place(&text)
+            } else {
+                expected.unwrap_or_else(|| "a value has the wrong form".into())
+            }
         }
-        _ => format!("syntax error at line {} column {}", error.line(), error.column()),
+        _ => format!(
+            "syntax error at line {} column {}",
+            error.line(),
+            error.column()
+        ),
     }
 }
 

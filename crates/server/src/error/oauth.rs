@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use tokensmith_oauth2::{ErrorCode, ErrorResponse, FormError, challenge};
 use tokensmith_store::StoreError;
 
+use super::ApiError;
 use crate::observe::metrics::ErrorLabel;
 
 /// A refusal of an OAuth endpoint.
@@ -30,7 +31,11 @@ pub struct OAuthError {
 
 impl OAuthError {
     /// A refusal with its public sentence. `refusal` is its word in metrics and audit.
-    pub fn new(code: ErrorCode, refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        code: ErrorCode,
+        refusal: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             code,
             description: description.into(),
@@ -43,7 +48,10 @@ impl OAuthError {
     }
 
     /// `invalid_request`.
-    pub fn invalid_request(refusal: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+    pub fn invalid_request(
+        refusal: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::new(ErrorCode::InvalidRequest, refusal, description)
     }
 
@@ -98,7 +106,8 @@ impl OAuthError {
     }
 
     fn status(&self) -> StatusCode {
-        let of_code = StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let of_code =
+            StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
         self.status.unwrap_or(of_code)
     }
 
@@ -115,12 +124,16 @@ impl OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.log();
-        let (status, body) = (self.status(), ErrorResponse::new(self.code, self.description));
+        let (status, body) = (
+            self.status(),
+            ErrorResponse::new(self.code, self.description),
+        );
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         no_store(headers);
         if self.challenge_basic
-            && let Ok(value) = HeaderValue::from_str(&challenge::Basic::new("tokensmith").to_string())
+            && let Ok(value) =
+                HeaderValue::from_str(&challenge::Basic::new("tokensmith").to_string())
         {
             headers.insert(header::WWW_AUTHENTICATE, value);
         }
@@ -134,7 +147,9 @@ impl IntoResponse for OAuthError {
 
 /// A wait as `Retry-After` says it: whole seconds, never too short.
 pub(crate) fn whole_seconds(wait: std::time::Duration) -> u32 {
-    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+    u32::try_from(wait.as_millis().div_ceil(1000))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// `Cache-Control: no-store` (RFC 6749 §5.1).
@@ -147,16 +162,39 @@ impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::Contended(_) => Self::unavailable(error),
-            StoreError::Corrupt(_) => {
-                Self::new(ErrorCode::ServerError, "store_corrupt", "The server failed. The failure was recorded.")
-                    .with_detail(error)
-            }
+            StoreError::Corrupt(_) => Self::new(
+                ErrorCode::ServerError,
+                "store_corrupt",
+                "The server failed. The failure was recorded.",
+            )
+            .with_detail(error),
+        }
+    }
+}
+
+/// The same refusal where the caller is a JSON API: what was granted and is no longer good is 401 there.
+impl From<OAuthError> for ApiError {
+    fn from(error: OAuthError) -> Self {
+        let status = match error.code {
+            ErrorCode::InvalidGrant => StatusCode::UNAUTHORIZED,
+            _ => error.status(),
+        };
+        let mut api = Self::new(status, error.refusal, error.description);
+        if let Some(detail) = error.detail {
+            api = api.with_detail(detail);
+        }
+        match error.retry_after_seconds {
+            Some(seconds) => api.with_retry_after(seconds),
+            None => api,
         }
     }
 }
 
 impl From<FormError> for OAuthError {
     fn from(error: FormError) -> Self {
-        Self::invalid_request("malformed_form", format!("The request body is not acceptable: {error}."))
+        Self::invalid_request(
+            "malformed_form",
+            format!("The request body is not acceptable: {error}."),
+        )
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokensmith_jose::{Algorithm, Jwk, JwkSet, KeySet, Signer, SigningKey, VerifyingKey, seal::SealingKey};
+use tokensmith_jose::{
+    Algorithm, Jwk, JwkSet, KeySet, Signer, SigningKey, VerifyingKey, seal::SealingKey,
+};
 use tokensmith_store::{SigningKeyRecord, Store, Timestamp};
 
 use crate::{app::StartError, config::Config};
@@ -69,7 +71,10 @@ impl KeyRing {
         if missing {
             keys = Keys::load(&sealing, store, now).await?;
         }
-        Ok(Self { current: ArcSwap::from_pointee(keys), sealing })
+        Ok(Self {
+            current: ArcSwap::from_pointee(keys),
+            sealing,
+        })
     }
 
     /// The keys of this moment.
@@ -82,7 +87,8 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::open`]; then the keys in use stay.
     pub async fn reload(&self, store: &Store, now: Timestamp) -> Result<(), StartError> {
-        self.current.store(Arc::new(Keys::load(&self.sealing, store, now).await?));
+        self.current
+            .store(Arc::new(Keys::load(&self.sealing, store, now).await?));
         Ok(())
     }
 
@@ -95,17 +101,33 @@ impl KeyRing {
 impl Keys {
     async fn load(sealing: &SealingKey, store: &Store, now: Timestamp) -> Result<Self, StartError> {
         let records = store.signing_keys().await?;
-        let published: Vec<_> =
-            records.iter().filter(|key| key.published_until.is_none_or(|until| now < until)).collect();
+        let published: Vec<_> = records
+            .iter()
+            .filter(|key| key.published_until.is_none_or(|until| now < until))
+            .collect();
         let mut signing = Vec::new();
-        for record in published.iter().filter(|record| record.sealed_private.is_some()) {
+        for record in published
+            .iter()
+            .filter(|record| record.sealed_private.is_some())
+        {
             signing.push(open(sealing, record)?);
         }
-        let jwks = published.iter().map(|record| public_jwk(record)).collect::<Result<Vec<_>, _>>()?;
-        let verifying = jwks.iter().map(VerifyingKey::from_jwk).collect::<Result<Vec<_>, _>>().map_err(unusable)?;
+        let jwks = published
+            .iter()
+            .map(|record| public_jwk(record))
+            .collect::<Result<Vec<_>, _>>()?;
+        let verifying = jwks
+            .iter()
+            .map(VerifyingKey::from_jwk)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unusable)?;
         let verifying = KeySet::new(verifying).map_err(unusable)?;
         let jwks = serde_json::to_vec(&JwkSet { keys: jwks }).map_err(unusable)?;
-        Ok(Self { signing, verifying, jwks: jwks.into() })
+        Ok(Self {
+            signing,
+            verifying,
+            jwks: jwks.into(),
+        })
     }
 
     /// The signer of access tokens with this algorithm.
@@ -115,12 +137,17 @@ impl Keys {
 
     /// A signer of audit checkpoints.
     pub fn checkpoints(&self, now: Timestamp) -> Option<&Signer> {
-        self.signing.iter().rev().find(|key| key.signs_at(now)).map(|key| &key.checkpoints)
+        self.signing
+            .iter()
+            .rev()
+            .find(|key| key.signs_at(now))
+            .map(|key| &key.checkpoints)
     }
 
     /// How old the key is that signs with this algorithm.
     pub fn age(&self, algorithm: Algorithm, now: Timestamp) -> Option<std::time::Duration> {
-        self.newest(algorithm, now).map(|key| now.since(key.created_at))
+        self.newest(algorithm, now)
+            .map(|key| now.since(key.created_at))
     }
 
     /// Algorithms with a key that signs now.
@@ -135,23 +162,41 @@ impl Keys {
     }
 
     fn newest(&self, algorithm: Algorithm, now: Timestamp) -> Option<&InUse> {
-        self.signing.iter().rev().find(|key| key.algorithm == algorithm && key.signs_at(now))
+        self.signing
+            .iter()
+            .rev()
+            .find(|key| key.algorithm == algorithm && key.signs_at(now))
     }
 }
 
 /// The key of the configuration's master key: its id says which master key sealed something, and nothing more.
 pub fn sealing_key(config: &Config) -> Result<SealingKey, StartError> {
-    let master = config.master_key.as_ref().ok_or_else(|| StartError::Keys("no master key is configured".into()))?;
-    let id = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[b"master key id", master.expose().as_slice()].concat());
-    let id: String = id.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let master = config
+        .master_key
+        .as_ref()
+        .ok_or_else(|| StartError::Keys("no master key is configured".into()))?;
+    let id = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA256,
+        &[b"master key id", master.expose().as_slice()].concat(),
+    );
+    let id: String = id.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     SealingKey::new(id, master.expose()).map_err(unusable)
 }
 
 async fn needed_algorithms(config: &Config, store: &Store) -> Result<Vec<Algorithm>, StartError> {
     let mut needed = vec![config.tokens.signing_algorithm];
-    for name in store.resources().await?.into_iter().filter_map(|resource| resource.signing_algorithm) {
-        let algorithm = Algorithm::from_name(&name)
-            .ok_or_else(|| StartError::Declared(format!("a resource names the unknown algorithm {name}")))?;
+    for name in store
+        .resources()
+        .await?
+        .into_iter()
+        .filter_map(|resource| resource.signing_algorithm)
+    {
+        let algorithm = Algorithm::from_name(&name).ok_or_else(|| {
+            StartError::Declared(format!("a resource names the unknown algorithm {name}"))
+        })?;
         if !needed.contains(&algorithm) {
             needed.push(algorithm);
         }
@@ -180,8 +225,12 @@ fn open(sealing: &SealingKey, record: &SigningKeyRecord) -> Result<InUse, StartE
 }
 
 fn algorithm_of(record: &SigningKeyRecord) -> Result<Algorithm, StartError> {
-    Algorithm::from_name(&record.algorithm)
-        .ok_or_else(|| StartError::Keys(format!("signing key {} has the unknown algorithm {}", record.kid, record.algorithm)))
+    Algorithm::from_name(&record.algorithm).ok_or_else(|| {
+        StartError::Keys(format!(
+            "signing key {} has the unknown algorithm {}",
+            record.kid, record.algorithm
+        ))
+    })
 }
 
 fn public_jwk(record: &SigningKeyRecord) -> Result<Jwk, StartError> {

@@ -36,7 +36,12 @@ pub(super) async fn first(
     // Any key at all is enough: of two nodes that start at once, one makes it.
     let unless_signing_after = Timestamp::from_millis(i64::MIN);
     let context = AuditContext::system(now);
-    let successor = Successor { algorithm, signs_from: now, unless_signing_after, context };
+    let successor = Successor {
+        algorithm,
+        signs_from: now,
+        unless_signing_after,
+        context,
+    };
     add(config, store, sealing, successor).await.map(drop)
 }
 
@@ -54,7 +59,18 @@ pub async fn rotate(
     let signs_from = context.at + notice.unwrap_or(config.tokens.signing_key_notice);
     let sealing = super::sealing_key(config)?;
     let unless_signing_after = context.at;
-    add(config, store, &sealing, Successor { algorithm, signs_from, unless_signing_after, context }).await
+    add(
+        config,
+        store,
+        &sealing,
+        Successor {
+            algorithm,
+            signs_from,
+            unless_signing_after,
+            context,
+        },
+    )
+    .await
 }
 
 struct Successor {
@@ -71,11 +87,18 @@ async fn add(
     sealing: &SealingKey,
     successor: Successor,
 ) -> Result<Rotation, StartError> {
-    let Successor { algorithm, signs_from, unless_signing_after, context } = successor;
+    let Successor {
+        algorithm,
+        signs_from,
+        unless_signing_after,
+        context,
+    } = successor;
     let key = SigningKey::generate(algorithm).map_err(unusable)?;
     let pkcs8 = key.to_pkcs8().map_err(unusable)?;
     let kid = key.kid().to_owned();
-    let sealed = sealing.seal(&pkcs8, aad(&kid).as_bytes()).map_err(unusable)?;
+    let sealed = sealing
+        .seal(&pkcs8, aad(&kid).as_bytes())
+        .map_err(unusable)?;
     let record = SigningKeyRecord {
         kid: kid.clone(),
         algorithm: algorithm.as_str().to_owned(),
@@ -90,8 +113,14 @@ async fn add(
         key: record,
         unless_signing_after,
         predecessors_sign_until: signs_from,
-        predecessors_published_until: signs_from + config.tokens.access_token_lifetime + VERIFIER_LEEWAY,
+        predecessors_published_until: signs_from
+            + config.tokens.access_token_lifetime
+            + VERIFIER_LEEWAY,
         context,
     });
-    Ok(if added.await? { Rotation::Added { kid, signs_from } } else { Rotation::AlreadyAdded })
+    Ok(if added.await? {
+        Rotation::Added { kid, signs_from }
+    } else {
+        Rotation::AlreadyAdded
+    })
 }

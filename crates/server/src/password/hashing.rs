@@ -41,8 +41,17 @@ pub enum Verdict {
 }
 
 enum Job {
-    Hash { password: Secret, salt: [u8; 16], answer: oneshot::Sender<Option<String>> },
-    Verify { password: Secret, phc: String, salt: [u8; 16], answer: oneshot::Sender<Verdict> },
+    Hash {
+        password: Secret,
+        salt: [u8; 16],
+        answer: oneshot::Sender<Option<String>>,
+    },
+    Verify {
+        password: Secret,
+        phc: String,
+        salt: [u8; 16],
+        answer: oneshot::Sender<Verdict>,
+    },
 }
 
 impl Hashing {
@@ -57,9 +66,16 @@ impl Hashing {
         for number in 0..settings.threads.get() {
             let (jobs, argon2) = (jobs.clone(), argon2.clone());
             let thread = std::thread::Builder::new().name(format!("hashing-{number}"));
-            thread.spawn(move || while let Some(job) = next(&jobs) { run(&argon2, job) })?;
+            thread.spawn(move || {
+                while let Some(job) = next(&jobs) {
+                    run(&argon2, job)
+                }
+            })?;
         }
-        Ok(Self { queue, decoy: decoy(&argon2) })
+        Ok(Self {
+            queue,
+            decoy: decoy(&argon2),
+        })
     }
 
     /// Hashes a password; the answer is a PHC string.
@@ -68,7 +84,13 @@ impl Hashing {
     /// [`Overloaded`].
     pub async fn hash(&self, password: Secret, salt: [u8; 16]) -> Result<String, Overloaded> {
         let (answer, hash) = oneshot::channel();
-        self.queue.try_send(Job::Hash { password, salt, answer }).map_err(|_| Overloaded)?;
+        self.queue
+            .try_send(Job::Hash {
+                password,
+                salt,
+                answer,
+            })
+            .map_err(|_| Overloaded)?;
         hash.await.ok().flatten().ok_or(Overloaded)
     }
 
@@ -77,10 +99,22 @@ impl Hashing {
     ///
     /// # Errors
     /// [`Overloaded`].
-    pub async fn verify(&self, password: Secret, phc: Option<String>, salt: [u8; 16]) -> Result<Verdict, Overloaded> {
+    pub async fn verify(
+        &self,
+        password: Secret,
+        phc: Option<String>,
+        salt: [u8; 16],
+    ) -> Result<Verdict, Overloaded> {
         let (answer, verdict) = oneshot::channel();
         let phc = phc.unwrap_or_else(|| self.decoy.clone());
-        self.queue.try_send(Job::Verify { password, phc, salt, answer }).map_err(|_| Overloaded)?;
+        self.queue
+            .try_send(Job::Verify {
+                password,
+                phc,
+                salt,
+                answer,
+            })
+            .map_err(|_| Overloaded)?;
         verdict.await.map_err(|_| Overloaded)
     }
 }
@@ -94,18 +128,35 @@ fn run(argon2: &Argon2<'_>, job: Job) {
     match job {
         Job::Hash { answer, .. } if answer.is_closed() => {}
         Job::Verify { answer, .. } if answer.is_closed() => {}
-        Job::Hash { password, salt, answer } => drop(answer.send(hash(argon2, &password, &salt))),
-        Job::Verify { password, phc, salt, answer } => drop(answer.send(verify(argon2, &password, &phc, &salt))),
+        Job::Hash {
+            password,
+            salt,
+            answer,
+        } => drop(answer.send(hash(argon2, &password, &salt))),
+        Job::Verify {
+            password,
+            phc,
+            salt,
+            answer,
+        } => drop(answer.send(verify(argon2, &password, &phc, &salt))),
     }
 }
 
 fn hash(argon2: &Argon2<'_>, password: &Secret, salt: &[u8]) -> Option<String> {
-    argon2.hash_password_with_salt(password.expose().as_bytes(), salt).ok().map(|hash: PasswordHash| hash.to_string())
+    argon2
+        .hash_password_with_salt(password.expose().as_bytes(), salt)
+        .ok()
+        .map(|hash: PasswordHash| hash.to_string())
 }
 
 fn verify(argon2: &Argon2<'_>, password: &Secret, phc: &str, salt: &[u8]) -> Verdict {
-    let Ok(stored) = PasswordHash::new(phc) else { return Verdict::Wrong };
-    if argon2.verify_password(password.expose().as_bytes(), &stored).is_err() {
+    let Ok(stored) = PasswordHash::new(phc) else {
+        return Verdict::Wrong;
+    };
+    if argon2
+        .verify_password(password.expose().as_bytes(), &stored)
+        .is_err()
+    {
         return Verdict::Wrong;
     }
     if is_weaker(&stored, argon2.params()) {
@@ -115,7 +166,9 @@ fn verify(argon2: &Argon2<'_>, password: &Secret, phc: &str, salt: &[u8]) -> Ver
 }
 
 fn is_weaker(stored: &PasswordHash, wanted: &Params) -> bool {
-    let Ok(params) = Params::try_from(stored) else { return true };
+    let Ok(params) = Params::try_from(stored) else {
+        return true;
+    };
     stored.algorithm != Algorithm::Argon2id.ident()
         || params.m_cost() < wanted.m_cost()
         || (params.m_cost() == wanted.m_cost() && params.t_cost() < wanted.t_cost())
@@ -133,8 +186,10 @@ fn decoy(argon2: &Argon2<'_>) -> String {
 }
 
 fn argon2(settings: &config::Hashing) -> io::Result<Argon2<'static>> {
-    let out_of_range = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, format!("hashing: {reason}"));
-    let kibibytes = u32::try_from(settings.memory.bytes() / 1024).map_err(|_| out_of_range("too much memory".into()))?;
+    let out_of_range =
+        |reason: String| io::Error::new(io::ErrorKind::InvalidInput, format!("hashing: {reason}"));
+    let kibibytes = u32::try_from(settings.memory.bytes() / 1024)
+        .map_err(|_| out_of_range("too much memory".into()))?;
     let params = Params::new(kibibytes, settings.iterations.get(), 1, None)
         .map_err(|error| out_of_range(error.to_string()))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))

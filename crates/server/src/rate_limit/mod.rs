@@ -34,7 +34,10 @@ pub struct Limited {
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
     /// A limiter that remembers at most `keys` keys.
     pub fn new(quota: Quota, keys: usize) -> Self {
-        Self { quota, arrivals: Mutex::new(Cache::new(keys)) }
+        Self {
+            quota,
+            arrivals: Mutex::new(Cache::new(keys)),
+        }
     }
 
     /// Counts one event of `key`.
@@ -53,18 +56,26 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
     /// # Errors
     /// [`Limited`].
     pub fn check(&self, key: &K, now: Timestamp) -> Result<(), Limited> {
-        self.decide(self.arrivals.lock().get(key).copied(), now).map(drop)
+        self.decide(self.arrivals.lock().get(key).copied(), now)
+            .map(drop)
     }
 
     fn decide(&self, arrival: Option<i64>, now: Timestamp) -> Result<i64, Limited> {
         let refill = i64::try_from(self.quota.refill.as_millis()).unwrap_or(i64::MAX);
         let tolerance = refill.saturating_mul(i64::from(self.quota.burst.saturating_sub(1)));
         // A clock that jumped back must not lock a key out for the length of the jump.
-        let latest = now.as_millis().saturating_add(tolerance).saturating_add(refill);
+        let latest = now
+            .as_millis()
+            .saturating_add(tolerance)
+            .saturating_add(refill);
         let arrival = arrival.unwrap_or(i64::MIN).clamp(now.as_millis(), latest);
-        let wait = arrival.saturating_sub(now.as_millis()).saturating_sub(tolerance);
+        let wait = arrival
+            .saturating_sub(now.as_millis())
+            .saturating_sub(tolerance);
         if wait > 0 {
-            return Err(Limited { retry_after: Duration::from_millis(wait.unsigned_abs()) });
+            return Err(Limited {
+                retry_after: Duration::from_millis(wait.unsigned_abs()),
+            });
         }
         Ok(arrival.saturating_add(refill))
     }
@@ -80,20 +91,47 @@ mod tests {
 
     #[test]
     fn a_burst_passes_then_one_every_refill() {
-        let limiter = RateLimiter::new(Quota { burst: 3, refill: Duration::from_secs(1) }, 10);
+        let limiter = RateLimiter::new(
+            Quota {
+                burst: 3,
+                refill: Duration::from_secs(1),
+            },
+            10,
+        );
         assert!((0..3).all(|_| limiter.take(&"a", at(0)).is_ok()));
-        assert_eq!(limiter.take(&"a", at(0)), Err(Limited { retry_after: Duration::from_secs(1) }));
-        assert_eq!(limiter.take(&"a", at(400)), Err(Limited { retry_after: Duration::from_millis(600) }));
+        assert_eq!(
+            limiter.take(&"a", at(0)),
+            Err(Limited {
+                retry_after: Duration::from_secs(1)
+            })
+        );
+        assert_eq!(
+            limiter.take(&"a", at(400)),
+            Err(Limited {
+                retry_after: Duration::from_millis(600)
+            })
+        );
         assert_eq!(limiter.take(&"a", at(1000)), Ok(()));
         assert!(limiter.take(&"b", at(0)).is_ok());
     }
 
     #[test]
     fn a_refused_event_does_not_prolong_the_wait_and_a_clock_set_back_does_not_either() {
-        let limiter = RateLimiter::new(Quota { burst: 1, refill: Duration::from_secs(1) }, 10);
+        let limiter = RateLimiter::new(
+            Quota {
+                burst: 1,
+                refill: Duration::from_secs(1),
+            },
+            10,
+        );
         assert!(limiter.take(&"a", at(900_000)).is_ok());
         assert!((0..50).all(|_| limiter.take(&"a", at(900_000)).is_err()));
         assert!(limiter.take(&"a", at(901_000)).is_ok());
-        assert_eq!(limiter.check(&"a", at(0)), Err(Limited { retry_after: Duration::from_secs(1) }));
+        assert_eq!(
+            limiter.check(&"a", at(0)),
+            Err(Limited {
+                retry_after: Duration::from_secs(1)
+            })
+        );
     }
 }

@@ -21,7 +21,9 @@ pub async fn follow(app: App) {
                     seen = Some(epoch);
                 }
             }
-            Err(error) => tracing::warn!(error = %error, "the configuration epoch cannot be read; what is known stays"),
+            Err(error) => {
+                tracing::warn!(error = %error, "the configuration epoch cannot be read; what is known stays")
+            }
         }
     }
 }

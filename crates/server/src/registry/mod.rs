@@ -3,6 +3,7 @@
 //! Every change moves the store's configuration epoch on; a node that sees it moved drops what it keeps here, so a
 //! change is seen everywhere within [`EPOCH_INTERVAL`].
 
+mod account_client;
 mod epoch;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokensmith_store::{Client, Resource, Store, StoreError};
 
 use crate::{app::StartError, config::Config};
 
+pub use account_client::{ACCOUNT_CLIENT, ensure_account_client};
 pub use epoch::{EPOCH_INTERVAL, follow};
 
 /// Clients, resources and scopes.
@@ -60,7 +62,10 @@ impl Registry {
     /// When the store does not answer or the declarations are not usable.
     pub async fn open(config: &Config, store: &Store) -> Result<Self, StartError> {
         let clients = Cache::new(config.cache.clients.get());
-        Ok(Self { clients, declared: ArcSwap::from_pointee(Declared::load(store).await?) })
+        Ok(Self {
+            clients,
+            declared: ArcSwap::from_pointee(Declared::load(store).await?),
+        })
     }
 
     /// Resources and scopes of this moment.
@@ -72,13 +77,22 @@ impl Registry {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn client(&self, store: &Store, id: &ClientId) -> Result<Option<Arc<RegisteredClient>>, StoreError> {
+    pub async fn client(
+        &self,
+        store: &Store,
+        id: &ClientId,
+    ) -> Result<Option<Arc<RegisteredClient>>, StoreError> {
         if let Some(known) = self.clients.get(id) {
             return Ok(Some(known));
         }
-        let Some(client) = store.client(id).await? else { return Ok(None) };
+        let Some(client) = store.client(id).await? else {
+            return Ok(None);
+        };
         let allowed_scope = self.declared().hierarchy.closure(&client.scope);
-        let registered = Arc::new(RegisteredClient { client, allowed_scope });
+        let registered = Arc::new(RegisteredClient {
+            client,
+            allowed_scope,
+        });
         self.clients.insert(id.clone(), registered.clone());
         Ok(Some(registered))
     }
@@ -101,29 +115,49 @@ impl Declared {
             let implied: Vec<&str> = scope.implies.iter().map(String::as_str).collect();
             (scope.name.as_str(), implied)
         });
-        let hierarchy = ScopeHierarchy::new(declared)
-            .map_err(|error| StartError::Declared(format!("the declared scopes are not usable: {error}")))?;
-        let resources = store.resources().await?.into_iter().map(DeclaredResource::from_record).collect::<Result<_, _>>()?;
-        Ok(Self { hierarchy, scope_names: scopes.into_iter().map(|scope| scope.name).collect(), resources })
+        let hierarchy = ScopeHierarchy::new(declared).map_err(|error| {
+            StartError::Declared(format!("the declared scopes are not usable: {error}"))
+        })?;
+        let resources = store
+            .resources()
+            .await?
+            .into_iter()
+            .map(DeclaredResource::from_record)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            hierarchy,
+            scope_names: scopes.into_iter().map(|scope| scope.name).collect(),
+            resources,
+        })
     }
 
     /// The resource with exactly this identifier.
     pub fn resource(&self, identifier: &str) -> Option<&DeclaredResource> {
-        self.resources.iter().find(|declared| declared.resource.identifier == identifier)
+        self.resources
+            .iter()
+            .find(|declared| declared.resource.identifier == identifier)
     }
 }
 
 impl DeclaredResource {
     fn from_record(resource: Resource) -> Result<Self, StartError> {
-        let wrong = |what: &str| StartError::Declared(format!("resource {} has {what}", resource.identifier));
+        let wrong = |what: &str| {
+            StartError::Declared(format!("resource {} has {what}", resource.identifier))
+        };
         let algorithm = match resource.signing_algorithm.as_deref() {
-            Some(name) => Some(Algorithm::from_name(name).ok_or_else(|| wrong("an unknown signing algorithm"))?),
+            Some(name) => Some(
+                Algorithm::from_name(name).ok_or_else(|| wrong("an unknown signing algorithm"))?,
+            ),
             None => None,
         };
         let scope = match resource.scopes.as_slice() {
             [] => None,
             names => Some(Scope::parse(&names.join(" ")).map_err(|_| wrong("an unusable scope"))?),
         };
-        Ok(Self { resource, algorithm, scope })
+        Ok(Self {
+            resource,
+            algorithm,
+            scope,
+        })
     }
 }

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use tokensmith_jose::Algorithm;
-use tokensmith_oauth2::{ErrorCode, ResourceIndicator, Scope, Secret, TokenResponse};
-use tokensmith_store::AuditEvent;
+use tokensmith_oauth2::{ErrorCode, Scope, Secret, TokenResponse};
+use tokensmith_store::{AuditEvent, Standing};
 
-use super::{AccessToken, AccessTokenClaims, narrow};
+use super::{
+    AccessToken, AccessTokenClaims, Grant, Subject,
+    family::{self, Link},
+    narrow, standing,
+};
 use crate::{
     app::App,
     context::RequestContext,
@@ -14,59 +18,8 @@ use crate::{
     registry::{DeclaredResource, RegisteredClient},
 };
 
-/// What a grant supplies: who the token is about, and the most it may hold.
-#[derive(Debug)]
-pub struct Grant {
-    /// The grant's word in the audit log.
-    pub kind: &'static str,
-    /// Who the token is about.
-    pub subject: Subject,
-    /// The most the token may hold.
-    pub allowed_scope: Scope,
-    /// What the token holds when the request names no scope; `None`: the request must name one.
-    pub default_scope: Option<Scope>,
-    /// What the request asks for.
-    pub requested_scope: Option<Scope>,
-    /// The resource the request names.
-    pub requested_resource: Option<ResourceIndicator>,
-    /// The token family or session it belongs to.
-    pub grant_id: Option<String>,
-}
-
-impl Grant {
-    /// A grant from which nothing was asked yet.
-    pub fn new(kind: &'static str, subject: Subject, allowed_scope: Scope) -> Self {
-        Self {
-            kind,
-            subject,
-            allowed_scope,
-            default_scope: None,
-            requested_scope: None,
-            requested_resource: None,
-            grant_id: None,
-        }
-    }
-}
-
-/// Who a token is about. Services and users have disjoint ids: a client id may never look like a UUID.
-#[derive(Clone, Debug)]
-pub enum Subject {
-    /// The client itself.
-    Client,
-    /// A user.
-    User {
-        /// The user's id.
-        id: String,
-        /// The user's address.
-        email: String,
-        /// The organization the user acts in.
-        org_id: Option<String>,
-        /// The user's roles there.
-        roles: Vec<String>,
-        /// The session.
-        sid: String,
-    },
-}
+/// A client's own setting may make a user's token live this long at most.
+const LONGEST_USER_TOKEN: Duration = Duration::from_hours(1);
 
 /// What was issued.
 #[derive(Debug)]
@@ -79,10 +32,11 @@ pub struct Issued {
     pub audience: String,
 }
 
-/// Narrows, mints, records, answers. Nothing is answered before its audit line is written.
+/// Narrows, reads the standing of client and user anew, uses up what is used up, mints, records, answers.
+/// Nothing is used up before everything else was checked, and nothing is answered before its audit line is written.
 ///
 /// # Errors
-/// `invalid_scope`, `invalid_target`, or 503 when the line cannot be written.
+/// `invalid_scope`, `invalid_target`, `invalid_grant`, or 503 when the line cannot be written.
 pub async fn issue(
     app: &App,
     client: &RegisteredClient,
@@ -90,7 +44,9 @@ pub async fn issue(
     context: &RequestContext,
 ) -> Result<Issued, OAuthError> {
     let declared = app.registry().declared().clone();
-    let (audience, resource) = narrow::audience(app, &declared, client, grant.requested_resource.as_ref())?;
+    let granted = &grant.granted_resources;
+    let requested = grant.requested_resource.as_ref();
+    let (audience, resource) = narrow::audience(app, &declared, client, granted, requested)?;
     let scope = narrow::scope(
         &declared,
         grant.requested_scope,
@@ -98,28 +54,44 @@ pub async fn issue(
         &grant.allowed_scope,
         resource,
     )?;
-    let minting = Minting { app, client, subject: &grant.subject, scope: &scope, audience: &audience, resource };
-    let token = mint(&minting, context)?;
-    let event = issued_event(&minting, &token, grant.kind, grant.grant_id.as_deref());
-    app.audit(context.audit(Some(actor(client, &grant.subject))), event).await?;
-    let response = TokenResponse::bearer(token.token, token.expires_in, scope);
-    Ok(Issued { response, jti: token.jti, audience })
+    let standing = standing::standing(app, client, &grant.subject, context.now).await?;
+    let minting = Minting {
+        app,
+        client,
+        subject: &grant.subject,
+        standing: standing.as_ref(),
+        scope: &scope,
+        audience: &audience,
+        resource,
+    };
+    let link = family::redeem(&minting, grant.redemption, context).await?;
+    let token = mint(&minting, &link.jti, context)?;
+    let event = issued_event(&minting, &link, grant.kind);
+    app.audit(context.audit(Some(actor(client, &grant.subject))), event)
+        .await?;
+    let mut response = TokenResponse::bearer(token.token, token.expires_in, scope);
+    response.refresh_token = link.refresh_token;
+    Ok(Issued {
+        response,
+        jti: link.jti,
+        audience,
+    })
 }
 
 /// Everything a token is made of.
-struct Minting<'a> {
-    app: &'a App,
-    client: &'a RegisteredClient,
-    subject: &'a Subject,
-    scope: &'a Scope,
-    audience: &'a str,
+pub(super) struct Minting<'a> {
+    pub(super) app: &'a App,
+    pub(super) client: &'a RegisteredClient,
+    pub(super) subject: &'a Subject,
+    standing: Option<&'a Standing>,
+    pub(super) scope: &'a Scope,
+    pub(super) audience: &'a str,
     resource: Option<&'a DeclaredResource>,
 }
 
-fn mint(of: &Minting<'_>, context: &RequestContext) -> Result<AccessToken, OAuthError> {
+fn mint(of: &Minting<'_>, jti: &str, context: &RequestContext) -> Result<AccessToken, OAuthError> {
     let lifetime = lifetime(of);
     let iat = context.now.as_seconds();
-    let jti = of.app.entropy().identifier();
     let mut claims = AccessTokenClaims {
         iss: of.app.config().issuer.as_str(),
         sub: of.client.client.client_id.as_str(),
@@ -129,21 +101,31 @@ fn mint(of: &Minting<'_>, context: &RequestContext) -> Result<AccessToken, OAuth
         aud: [of.audience],
         iat,
         exp: iat.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)),
-        jti: &jti,
+        jti,
         email: None,
         org_id: None,
-        roles: &[],
+        roles: None,
         sid: None,
     };
-    if let Subject::User { id, email, org_id, roles, sid } = of.subject {
-        (claims.sub, claims.email, claims.sid) = (id, Some(email.as_str()), Some(sid.as_str()));
-        (claims.org_id, claims.roles) = (org_id.as_deref(), roles);
+    if let (Subject::User(user), Some(standing)) = (of.subject, of.standing) {
+        claims.sub = user.user_id.as_str();
+        claims.email = Some(&standing.email);
+        claims.org_id = user.org_id.as_ref().map(|org| org.as_str());
+        claims.roles = Some(standing.role.iter().map(|role| role.as_str()).collect());
+        claims.sid = Some(user.session_id.as_str());
     }
     let token = sign(of, &claims, context)?;
-    Ok(AccessToken { token: Secret::from(token), jti, expires_in: lifetime.as_secs() })
+    Ok(AccessToken {
+        token: Secret::from(token),
+        expires_in: lifetime.as_secs(),
+    })
 }
 
-fn sign(of: &Minting<'_>, claims: &AccessTokenClaims<'_>, context: &RequestContext) -> Result<String, OAuthError> {
+fn sign(
+    of: &Minting<'_>,
+    claims: &AccessTokenClaims<'_>,
+    context: &RequestContext,
+) -> Result<String, OAuthError> {
     let algorithm = algorithm(of);
     let keys = of.app.keys().current();
     let failed = |detail: String| {
@@ -151,40 +133,65 @@ fn sign(of: &Minting<'_>, claims: &AccessTokenClaims<'_>, context: &RequestConte
         OAuthError::new(ErrorCode::ServerError, "signing_failed", sentence).with_detail(detail)
     };
     let signer = keys.access_tokens(algorithm, context.now);
-    let signer = signer.ok_or_else(|| OAuthError::unavailable(format!("no {algorithm} key signs at this time")))?;
-    signer.sign(claims).map_err(|error| failed(error.to_string()))
+    let signer = signer
+        .ok_or_else(|| OAuthError::unavailable(format!("no {algorithm} key signs at this time")))?;
+    signer
+        .sign(claims)
+        .map_err(|error| failed(error.to_string()))
 }
 
 fn algorithm(of: &Minting<'_>) -> Algorithm {
-    of.resource.and_then(|resource| resource.algorithm).unwrap_or(of.app.config().tokens.signing_algorithm)
+    of.resource
+        .and_then(|resource| resource.algorithm)
+        .unwrap_or(of.app.config().tokens.signing_algorithm)
 }
 
 /// The shortest that anybody asks for.
 fn lifetime(of: &Minting<'_>) -> Duration {
-    let of_resource = of.resource.and_then(|resource| resource.resource.access_token_seconds);
-    let declared = [of_resource, of.client.client.access_token_seconds].into_iter().flatten().min();
-    let declared = declared.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-    declared.unwrap_or(of.app.config().tokens.access_token_lifetime)
+    let of_resource = of
+        .resource
+        .and_then(|resource| resource.resource.access_token_seconds);
+    let declared = [of_resource, of.client.client.access_token_seconds]
+        .into_iter()
+        .flatten()
+        .min();
+    let declared = declared
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .map(Duration::from_secs);
+    let lifetime = declared.unwrap_or(of.app.config().tokens.access_token_lifetime);
+    match of.subject {
+        Subject::Client => lifetime,
+        Subject::User(_) => lifetime.min(longest_user_token(of.app)),
+    }
 }
 
-fn issued_event(of: &Minting<'_>, token: &AccessToken, kind: &'static str, grant_id: Option<&str>) -> AuditEvent {
+/// How long any access token about a user lives at most: so long the feed of revocations must speak of an ended
+/// session.
+pub fn longest_user_token(app: &App) -> Duration {
+    app.config()
+        .tokens
+        .access_token_lifetime
+        .max(LONGEST_USER_TOKEN)
+}
+
+fn issued_event(of: &Minting<'_>, link: &Link, kind: &'static str) -> AuditEvent {
     let mut event = AuditEvent::new("token_issued")
         .client(&of.client.client.client_id)
         .field("grant_type", kind)
-        .field("jti", &token.jti)
+        .field("jti", &link.jti)
         .field("scope", of.scope)
         .field("aud", of.audience);
-    if let Subject::User { id, org_id, .. } = of.subject {
-        event.user_id = Some(id.clone());
-        event.org_id.clone_from(org_id);
+    if let Subject::User(user) = of.subject {
+        event = event.user(&user.user_id);
+        event.org_id = user.org_id.as_ref().map(ToString::to_string);
     }
-    event.grant_id = grant_id.map(str::to_owned);
+    event.grant_id = link.family.as_ref().map(ToString::to_string);
     event
 }
 
 fn actor(client: &RegisteredClient, subject: &Subject) -> String {
     match subject {
         Subject::Client => format!("client:{}", client.client.client_id),
-        Subject::User { id, .. } => format!("user:{id}"),
+        Subject::User(user) => format!("user:{}", user.user_id),
     }
 }

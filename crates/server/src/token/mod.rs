@@ -3,8 +3,14 @@
 
 mod access_token;
 mod client_credentials;
+mod family;
+mod grant;
 mod issue;
 mod narrow;
+mod refresh_secret;
+mod refresh_token;
+mod standing;
+mod user_tokens;
 
 use axum::{
     Json,
@@ -23,10 +29,14 @@ use crate::{
 };
 
 pub use access_token::{AccessToken, AccessTokenClaims};
-pub use issue::{Grant, Issued, Subject, issue};
+pub use grant::{Grant, Redemption, Subject, UserSubject};
+pub use issue::{Issued, issue, longest_user_token};
+pub use refresh_secret::{PresentedToken, RefreshRoot};
+pub use refresh_token::present;
+pub use user_tokens::{UserTokens, account_client, issue_to_user};
 
 /// Grants of this server, as metadata lists them.
-pub const GRANT_TYPES: &[GrantType] = &[GrantType::ClientCredentials];
+pub const GRANT_TYPES: &[GrantType] = &[GrantType::ClientCredentials, GrantType::RefreshToken];
 
 /// One authenticated call of the token endpoint.
 #[derive(Clone, Copy)]
@@ -38,14 +48,29 @@ pub(crate) struct Call<'a> {
 }
 
 /// `POST /oauth/token`
-pub async fn token(State(app): State<App>, request: AuthenticatedForm) -> Result<Response, OAuthError> {
-    let AuthenticatedForm { form, client, context } = request;
-    let call = Call { app: &app, client: &client, form: &form, context: &context };
+pub async fn token(
+    State(app): State<App>,
+    request: AuthenticatedForm,
+) -> Result<Response, OAuthError> {
+    let AuthenticatedForm {
+        form,
+        client,
+        context,
+    } = request;
+    let call = Call {
+        app: &app,
+        client: &client,
+        form: &form,
+        context: &context,
+    };
     match answer(call).await {
         Ok(response) => Ok(response),
         Err(error) => {
-            let event = AuditEvent::new("token_refused").client(&client.client.client_id).outcome(error.refusal());
-            app.audit(context.audit(Some(actor(&client))), event).await?;
+            let event = AuditEvent::new("token_refused")
+                .client(&client.client.client_id)
+                .outcome(error.refusal());
+            app.audit(context.audit(Some(actor(&client))), event)
+                .await?;
             Err(error)
         }
     }
@@ -55,6 +80,7 @@ async fn answer(call: Call<'_>) -> Result<Response, OAuthError> {
     let grant_type = grant_type(call)?;
     let grant = match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(call)?,
+        GrantType::RefreshToken => refresh_token::grant(call).await?,
         _ => return Err(unsupported()),
     };
     let grant = Grant {
@@ -70,7 +96,9 @@ async fn answer(call: Call<'_>) -> Result<Response, OAuthError> {
 
 /// Which grant is asked for, if this server has it and the client may use it.
 fn grant_type(call: Call<'_>) -> Result<GrantType, OAuthError> {
-    let missing = || OAuthError::invalid_request("grant_type_missing", "The parameter grant_type is missing.");
+    let missing = || {
+        OAuthError::invalid_request("grant_type_missing", "The parameter grant_type is missing.")
+    };
     let name = call.form.one("grant_type")?.ok_or_else(missing)?;
     let grant_type: GrantType = name.parse().map_err(|_| unsupported())?;
     if !GRANT_TYPES.contains(&grant_type) {
@@ -78,22 +106,40 @@ fn grant_type(call: Call<'_>) -> Result<GrantType, OAuthError> {
     }
     if !call.client.client.grant_types.contains(&grant_type) {
         let sentence = format!("This client is not registered for the grant {grant_type}.");
-        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "grant_not_registered", sentence));
+        return Err(OAuthError::new(
+            ErrorCode::UnauthorizedClient,
+            "grant_not_registered",
+            sentence,
+        ));
     }
     Ok(grant_type)
 }
 
 fn unsupported() -> OAuthError {
     let known: Vec<&str> = GRANT_TYPES.iter().map(|grant| grant.as_str()).collect();
-    let sentence = format!("This grant type is not supported. Supported: {}.", known.join(", "));
-    OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type_unsupported", sentence)
+    let sentence = format!(
+        "This grant type is not supported. Supported: {}.",
+        known.join(", ")
+    );
+    OAuthError::new(
+        ErrorCode::UnsupportedGrantType,
+        "grant_type_unsupported",
+        sentence,
+    )
 }
 
 fn requested_scope(form: &Form) -> Result<Option<Scope>, OAuthError> {
     let malformed = |error| {
-        OAuthError::new(ErrorCode::InvalidScope, "scope_malformed", format!("The scope is malformed: {error}."))
+        OAuthError::new(
+            ErrorCode::InvalidScope,
+            "scope_malformed",
+            format!("The scope is malformed: {error}."),
+        )
     };
-    form.one("scope")?.map(Scope::parse).transpose().map_err(malformed)
+    form.one("scope")?
+        .map(Scope::parse)
+        .transpose()
+        .map_err(malformed)
 }
 
 fn actor(client: &RegisteredClient) -> String {

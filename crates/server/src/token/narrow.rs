@@ -8,17 +8,30 @@ use crate::{
     registry::{Declared, DeclaredResource, RegisteredClient},
 };
 
+/// Scope tokens that no resource declares, because they speak to this server (OpenID Connect Core §5.4, §11).
+const OF_THE_SERVER: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
 /// The one resource a request names (RFC 8707 §2). A token has one audience, so two are refused.
 pub(super) fn requested_resource(form: &Form) -> Result<Option<ResourceIndicator>, OAuthError> {
     let mut named = form.many("resource");
     let (first, second) = (named.next(), named.next());
     if second.is_some() {
-        return Err(invalid_target("two_resources", "Ask for one resource at a time: a token is for one audience."));
+        return Err(invalid_target(
+            "two_resources",
+            "Ask for one resource at a time: a token is for one audience.",
+        ));
     }
     let malformed = |error| {
-        invalid_target("resource_malformed", "The resource must be an absolute URI without a fragment.").with_detail(error)
+        invalid_target(
+            "resource_malformed",
+            "The resource must be an absolute URI without a fragment.",
+        )
+        .with_detail(error)
     };
-    first.map(ResourceIndicator::parse).transpose().map_err(malformed)
+    first
+        .map(ResourceIndicator::parse)
+        .transpose()
+        .map_err(malformed)
 }
 
 /// The audience of the token, and the resource's declaration if there is one.
@@ -26,19 +39,31 @@ pub(super) fn audience<'d>(
     app: &App,
     declared: &'d Declared,
     client: &RegisteredClient,
+    granted: &[String],
     requested: Option<&ResourceIndicator>,
 ) -> Result<(String, Option<&'d DeclaredResource>), OAuthError> {
     let default = app.config().audience();
     let allowed = &client.client.resources;
     let identifier = match requested {
         Some(resource) => resource.as_str(),
-        None => allowed.first().map_or(default, String::as_str),
+        None => granted
+            .first()
+            .or(allowed.first())
+            .map_or(default, String::as_str),
     };
     let is_default = identifier == default;
-    let may = if allowed.is_empty() { is_default } else { allowed.iter().any(|known| known == identifier) };
+    let may = if allowed.is_empty() {
+        is_default
+    } else {
+        allowed.iter().any(|known| known == identifier)
+    };
+    let was_granted = granted.is_empty() || granted.iter().any(|known| known == identifier);
     let resource = declared.resource(identifier);
-    if !may || (resource.is_none() && !is_default) {
-        return Err(invalid_target("resource_not_allowed", "This client may not ask for tokens for this resource."));
+    if !may || !was_granted || (resource.is_none() && !is_default) {
+        return Err(invalid_target(
+            "resource_not_allowed",
+            "This client may not ask for tokens for this resource.",
+        ));
     }
     Ok((identifier.to_owned(), resource))
 }
@@ -56,12 +81,23 @@ pub(super) fn scope(
         return Err(invalid_scope("scope_missing", sentence));
     };
     if let Some(beyond) = scope.iter().find(|token| !allowed.contains(token)) {
-        return Err(invalid_scope("scope_not_allowed", format!("This client may not ask for the scope {beyond}.")));
+        return Err(invalid_scope(
+            "scope_not_allowed",
+            format!("This client may not ask for the scope {beyond}."),
+        ));
     }
     let known = resource.and_then(|resource| resource.scope.as_ref());
     let known = known.map(|known| declared.hierarchy.closure(known));
-    if let Some(foreign) = known.and_then(|known| scope.iter().find(|token| !known.contains(token)).map(str::to_owned)) {
-        return Err(invalid_scope("scope_not_of_resource", format!("The resource has no scope {foreign}.")));
+    if let Some(foreign) = known.and_then(|known| {
+        scope
+            .iter()
+            .find(|token| !known.contains(token) && !OF_THE_SERVER.contains(token))
+            .map(str::to_owned)
+    }) {
+        return Err(invalid_scope(
+            "scope_not_of_resource",
+            format!("The resource has no scope {foreign}."),
+        ));
     }
     Ok(scope)
 }
