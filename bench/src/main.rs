@@ -104,6 +104,13 @@ fn measure(arguments: &TableArguments) -> Result<bool> {
         rounds: arguments.rounds,
         seconds: arguments.seconds,
     };
+    let busy = table::busy()?;
+    if busy > 0.05 {
+        eprintln!(
+            "bench: other programs use {:.0} % of this machine; figures will be rough",
+            busy * 100.0
+        );
+    }
     let mut all_hold = true;
     for (name, measure) in ROWS {
         if arguments.rows.is_empty() || arguments.rows.iter().any(|row| row == name) {

@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use tokensmith_xtask::http::Request;
 use tokensmith_xtask::process::Server;
 
+use crate::wrk::{Load, Run};
+
 /// The core of every measured server; the load has the other.
 const CORE: &str = "0";
 
@@ -37,8 +39,17 @@ impl Pinned {
         })
     }
 
+    /// Runs a load and tells what it saw and the CPU time a request cost here, in microseconds.
+    #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
+    pub(crate) fn under(&self, load: &Load, seconds: u32) -> Result<(Run, f64)> {
+        let before = self.cpu_time()?;
+        let run = load.run(seconds)?;
+        let used = self.cpu_time()?.saturating_sub(before);
+        Ok((run, used.as_secs_f64() * 1e6 / run.requests as f64))
+    }
+
     /// CPU time used so far, user and system.
-    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+    fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.server.pid()))?;
         let fields: Vec<&str> = stat
             .rsplit_once(") ")

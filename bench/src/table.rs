@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,29 @@ pub(crate) fn write(table: &str) -> Result<()> {
         ),
     )?;
     Ok(())
+}
+
+/// The share of the machine that other programs use just now: above a few hundredths every figure is rough.
+pub(crate) fn busy() -> Result<f64> {
+    let before = jiffies()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let after = jiffies()?;
+    Ok(1.0 - (after.0 - before.0) / (after.1 - before.1))
+}
+
+/// Idle and all time of all cores so far.
+fn jiffies() -> Result<(f64, f64)> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let fields: Vec<f64> = stat
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let idle = fields.iter().skip(3).take(2).sum();
+    Ok((idle, fields.iter().sum()))
 }
 
 /// Processor, cores and kernel.

@@ -10,7 +10,6 @@ use crate::pinned::Pinned;
 use crate::subject::{Subject, token_load, token_request};
 use crate::table::Row;
 use crate::turns;
-use crate::wrk::Run;
 
 /// At least so much of the limit's rate.
 fn bound(kind: SignatureKind) -> f64 {
@@ -44,14 +43,19 @@ pub(crate) fn measure(kind: SignatureKind, effort: Effort) -> Result<Row> {
     ensure_same_size(port, limit_port)?;
 
     let (ours, bare) = (token_load(port, 1), token_load(limit_port, 1));
-    ours.run(2)?;
-    bare.run(2)?;
-    let mut runs: Vec<Run> = Vec::new();
+    server.under(&ours, 2)?;
+    limit.under(&bare, 2)?;
+    let (mut runs, mut costs, mut limit_costs) = (Vec::new(), Vec::new(), Vec::new());
     let turns = turns::take(
         effort.rounds,
-        || Ok(bare.run(effort.seconds)?.rate()),
         || {
-            let run = ours.run(effort.seconds)?;
+            let (run, cost) = limit.under(&bare, effort.seconds)?;
+            limit_costs.push(cost);
+            Ok(run.rate())
+        },
+        || {
+            let (run, cost) = server.under(&ours, effort.seconds)?;
+            costs.push(cost);
             runs.push(run);
             Ok(run.rate())
         },
@@ -59,6 +63,10 @@ pub(crate) fn measure(kind: SignatureKind, effort: Effort) -> Result<Row> {
     limit.stop()?;
     server.stop()?;
 
+    let (cost, limit_cost) = (
+        turns::median(costs.into_iter()),
+        turns::median(limit_costs.into_iter()),
+    );
     let p50 = turns::median(runs.iter().map(|run| run.p50_ms));
     let p99 = turns::median(runs.iter().map(|run| run.p99_ms));
     let is_quick = kind == SignatureKind::Rs256 || p99 < P99_MS;
@@ -69,8 +77,11 @@ pub(crate) fn measure(kind: SignatureKind, effort: Effort) -> Result<Row> {
     };
     Ok(Row {
         what: format!("client_credentials, {}, audited", kind.as_str()),
-        limit: format!("{:.0}/s", turns.limit),
-        ours: format!("{:.0}/s, p50 {p50:.2} ms, p99 {p99:.2} ms", turns.ours),
+        limit: format!("{:.0}/s, {limit_cost:.1} µs CPU", turns.limit),
+        ours: format!(
+            "{:.0}/s, {cost:.1} µs CPU, p50 {p50:.2} ms, p99 {p99:.2} ms",
+            turns.ours
+        ),
         ratio: format!("{:.1} %", turns.ratio * 100.0),
         bound: format!("≥ {:.0} %{quick}", bound(kind) * 100.0),
         holds: turns.ratio >= bound(kind) && is_quick,

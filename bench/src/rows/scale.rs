@@ -4,11 +4,9 @@
 use anyhow::Result;
 
 use super::Effort;
-use crate::pinned::Pinned;
 use crate::subject::{Subject, token_load};
 use crate::table::Row;
 use crate::turns;
-use crate::wrk::Load;
 
 const FEW: u32 = 100;
 const MANY: u32 = 1_000_000;
@@ -23,8 +21,8 @@ pub(crate) fn measure(effort: Effort) -> Result<Row> {
     many_load.run(2)?;
     let turns = turns::take(
         effort.rounds,
-        || microseconds_a_grant(&few_server, &few_load, effort.seconds),
-        || microseconds_a_grant(&many_server, &many_load, effort.seconds),
+        || Ok(few_server.under(&few_load, effort.seconds)?.1),
+        || Ok(many_server.under(&many_load, effort.seconds)?.1),
     )?;
     few_server.stop()?;
     many_server.stop()?;
@@ -36,12 +34,4 @@ pub(crate) fn measure(effort: Effort) -> Result<Row> {
         bound: format!("≤ {BOUND} ×"),
         holds: turns.ratio <= BOUND,
     })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
-fn microseconds_a_grant(server: &Pinned, load: &Load, seconds: u32) -> Result<f64> {
-    let before = server.cpu_time()?;
-    let run = load.run(seconds)?;
-    let used = server.cpu_time()?.saturating_sub(before);
-    Ok(used.as_secs_f64() * 1e6 / run.requests as f64)
 }

@@ -41,6 +41,7 @@ pub(crate) fn dev() -> Result<Row> {
             ("grant_type", "client_credentials"),
             ("client_id", "chat-api-service"),
             ("client_secret", "your-service-secret-change-in-production"),
+            ("scope", "groups:read members:read"),
         ];
         let first = Request::new("POST", port, "/oauth/token").form(&form);
         let data = scratch.path("data");
