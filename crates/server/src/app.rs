@@ -10,6 +10,7 @@ use crate::{
     client_auth::ClientAuth,
     config::{self, Config, Database},
     entropy::Entropy,
+    health::Readiness,
     keys::KeyRing,
     now::Clock,
     password::Hashing,
@@ -33,6 +34,7 @@ struct Inner {
     limits: Limits,
     clock: Clock,
     entropy: Entropy,
+    readiness: Readiness,
     started: std::time::Instant,
 }
 
@@ -80,6 +82,7 @@ impl App {
             limits: Limits::default(),
             clock,
             entropy,
+            readiness: Readiness::default(),
             started,
         };
         Ok(Self(Arc::new(inner)))
@@ -133,6 +136,11 @@ impl App {
     /// The source of randomness.
     pub fn entropy(&self) -> &Entropy {
         &self.0.entropy
+    }
+
+    /// Whether requests should be sent here.
+    pub fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     /// How long the server has been up.

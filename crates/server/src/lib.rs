@@ -3,7 +3,9 @@
 //! [`app::App`] is what every request shares, [`router::router`] is every path. The binary and the tests start it the
 //! same way.
 
+pub mod account;
 pub mod app;
+pub mod caller;
 pub mod client_auth;
 pub mod config;
 pub mod context;
@@ -11,17 +13,23 @@ pub mod correlation;
 pub mod demo;
 pub mod entropy;
 pub mod error;
+pub mod extract;
+pub mod groups;
 pub mod health;
 pub mod jwks;
 pub mod keys;
 pub mod legacy;
 pub mod listen;
+pub mod login;
 pub mod metadata;
 pub mod now;
 pub mod observe;
+pub mod orgs;
 pub mod password;
 pub mod rate_limit;
 pub mod registry;
 pub mod router;
+pub mod session;
 pub mod start;
+pub mod status;
 pub mod token;

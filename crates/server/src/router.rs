@@ -3,12 +3,13 @@
 use axum::{
     Router,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, patch, post},
 };
 use http::StatusCode;
 
 use crate::{
-    app::App, error::ApiError, jwks, legacy, metadata, observe::metrics::Metrics, token,
+    account, app::App, error::ApiError, groups, jwks, legacy, login, metadata, observe::metrics::Metrics, orgs,
+    session, status, token,
 };
 
 /// All routes of the server.
@@ -21,7 +22,10 @@ pub fn router(app: App) -> Router {
         .route("/.well-known/openid-configuration", get(metadata::metadata))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/oauth/token", post(token::token))
-        .route("/metrics", get(metrics))
+        .route("/health", get(status::health))
+        .route("/ready", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .merge(accounts())
         .merge(legacy::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -29,9 +33,25 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// `GET /metrics`
-async fn metrics() -> Response {
-    Metrics::shared().answer()
+/// Sign-in, organizations and groups.
+fn accounts() -> Router<App> {
+    const ORGS: &str = "/api/auth/organizations";
+    const GROUP: &str = "/api/auth/groups/{group_id}";
+    let org = |rest: &str| format!("{ORGS}/{{org_id}}{rest}");
+    let group = |rest: &str| format!("{GROUP}{rest}");
+    Router::new()
+        .route("/api/auth/login", post(login::login))
+        .route("/api/auth/register", post(account::register))
+        .route("/api/auth/refresh", post(session::refresh))
+        .route("/api/auth/logout", post(session::logout))
+        .route(ORGS, get(orgs::list).post(orgs::create))
+        .route(&org(""), get(orgs::show))
+        .route(&org("/members"), get(orgs::list_members).post(orgs::add))
+        .route(&org("/members/{user_id}"), patch(orgs::change).delete(orgs::remove))
+        .route(&org("/groups"), get(groups::list).post(groups::create))
+        .route(&group(""), get(groups::show).patch(groups::change).delete(groups::remove))
+        .route(&group("/members"), get(groups::list_members).post(groups::add_member))
+        .route(&group("/members/{user_id}"), delete(groups::remove_member))
 }
 
 async fn not_found() -> Response {

@@ -46,7 +46,12 @@ pub async fn serve(
         metrics: Metrics::shared(),
     };
     let following = tokio::spawn(registry::follow(app.clone()));
-    let served = listen::serve(listeners, router::router(app), listen, stop).await;
+    app.readiness().started();
+    let stop = async {
+        stop.await;
+        app.readiness().draining();
+    };
+    let served = listen::serve(listeners, router::router(app.clone()), listen, stop).await;
     following.abort();
     served.map_err(StartError::from)
 }

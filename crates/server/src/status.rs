@@ -1,0 +1,48 @@
+//! `/health`, `/ready` and `/metrics`: what is found out for them, and their answers.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    app::App,
+    health::{Health, Part, Probes},
+    observe::metrics::Metrics,
+};
+
+/// A database that takes longer than this is of no use to a caller either.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// `GET /health`
+pub async fn health(State(app): State<App>) -> Response {
+    judge(&app).await.into_response()
+}
+
+/// `GET /ready`
+pub async fn ready(State(app): State<App>) -> Response {
+    app.readiness().answer(&judge(&app).await)
+}
+
+/// `GET /metrics`
+pub async fn metrics() -> Response {
+    Metrics::shared().answer()
+}
+
+async fn judge(app: &App) -> Health {
+    let algorithm = app.config().tokens.signing_algorithm;
+    let answered = tokio::time::timeout(DATABASE_PATIENCE, app.store().ping()).await;
+    let database = match answered {
+        Ok(Ok(())) => Part::Ok,
+        _ => Part::Unavailable,
+    };
+    Health::of(&Probes {
+        database,
+        redis: Part::NotConfigured,
+        signing_key_age: app.keys().current().age(algorithm, app.clock().now()),
+        uptime: app.uptime(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
