@@ -210,11 +210,13 @@ async fn metadata_of_another_issuer_or_with_keys_over_plain_http_is_not_used() {
     let (issuer, evil) = (Issuer::start().await, Issuer::start().await);
     let app = app(issuer.server());
     let token = issuer.token(&issuer.claims());
+    // Reaches the issuer, but does not look like this machine.
+    let not_loopback = format!("{}/jwks", issuer.url.replace("127.0.0.1", "0.0.0.0"));
     for metadata in [
         json!({"issuer": evil.url, "jwks_uri": format!("{}/jwks", evil.url)}),
         json!({"issuer": format!("{}/", issuer.url), "jwks_uri": format!("{}/jwks", issuer.url)}),
         json!({"issuer": [issuer.url], "jwks_uri": format!("{}/jwks", issuer.url)}),
-        json!({"issuer": issuer.url, "jwks_uri": "http://192.0.2.1/jwks"}),
+        json!({"issuer": issuer.url, "jwks_uri": not_loopback}),
         json!({"issuer": issuer.url, "jwks_uri": "file:///etc/passwd"}),
         json!({"issuer": issuer.url}),
     ] {
@@ -222,6 +224,11 @@ async fn metadata_of_another_issuer_or_with_keys_over_plain_http_is_not_used() {
         assert_eq!(get_with(&app, "/me", &token).await.status, 503);
     }
     assert_eq!((issuer.jwks_hits(), evil.jwks_hits()), (0, 0));
+    issuer.answer_metadata(Answer::Json(
+        json!({"issuer": issuer.url, "jwks_uri": not_loopback}),
+    ));
+    let lenient = crate::protected::app(issuer.builder().allow_plain_http().build().unwrap());
+    assert_ok(&get_with(&lenient, "/me", &token).await);
 }
 
 #[tokio::test]
