@@ -8,14 +8,14 @@ use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde::Deserialize;
 use tokensmith_jose::Expect;
 use tokensmith_oauth2::{ClientId, ErrorCode, Scope, challenge};
-use tokensmith_store::{AuditEvent, Timestamp};
+use tokensmith_store::{
+    AuditEvent, MarkSuccessorUsed, SessionId, Timestamp, TokenSubjects, UserId,
+};
 use uuid::Uuid;
 
 use crate::{
-    app::App,
-    context::RequestContext,
-    error::ApiError,
-    keys::ACCESS_TOKEN_TYPE,
+    app::App, context::RequestContext, error::ApiError, keys::ACCESS_TOKEN_TYPE,
+    registry::ACCOUNT_CLIENT,
 };
 
 /// How far a token's `nbf` or `iat` may lie ahead of our clock, in seconds.
@@ -34,15 +34,19 @@ pub enum Caller {
 #[derive(Clone, Debug)]
 pub struct UserCaller {
     /// The user.
-    pub user_id: tokensmith_store::UserId,
+    pub user_id: UserId,
     /// The session the token belongs to.
-    pub session_id: Option<tokensmith_store::SessionId>,
+    pub session_id: Option<SessionId>,
+    /// The client that acts for the user.
+    pub client_id: ClientId,
     /// The organization the user acts in.
     pub org_id: Option<String>,
     /// What the token permits.
     pub scope: Scope,
     /// The token's name.
     pub jti: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
 }
@@ -56,6 +60,8 @@ pub struct ServiceCaller {
     pub scope: Scope,
     /// The token's name.
     pub jti: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
 }
@@ -128,34 +134,59 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(value) = first else { return Ok(None) };
     let token = value.to_str().ok().and_then(|value| value.split_once(' '));
     let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    token.map(|(_, token)| Some(token)).ok_or_else(|| invalid("not_a_bearer_token"))
+    token
+        .map(|(_, token)| Some(token))
+        .ok_or_else(|| invalid("not_a_bearer_token"))
 }
 
 async fn identify(app: &App, token: &str, context: &RequestContext) -> Result<Caller, ApiError> {
     let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
     let verified = app.keys().current().verifying.verify(token, expect);
     let verified = verified.map_err(|error| invalid("token_not_ours").with_detail(error))?;
-    let claims: Claims = verified.claims().map_err(|error| invalid("claims_malformed").with_detail(error))?;
+    let claims: Claims = verified
+        .claims()
+        .map_err(|error| malformed().with_detail(error))?;
     check_claims(app, &claims, context.now)?;
-    let scope = Scope::parse(&claims.scope).map_err(|error| invalid("claims_malformed").with_detail(error))?;
+    let caller = caller(claims)?;
+    match &caller {
+        Caller::User(user) => check_user(app, user, context.now).await?,
+        Caller::Service(service) => check_service(app, service).await?,
+    }
+    Ok(caller)
+}
+
+/// `sub` that is a UUID is a user; else it must be the client's own id.
+fn caller(claims: Claims) -> Result<Caller, ApiError> {
+    let scope = Scope::parse(&claims.scope).map_err(|error| malformed().with_detail(error))?;
+    let issued_at = Timestamp::from_seconds(claims.iat);
     let expires_at = Timestamp::from_seconds(claims.exp);
-    let caller = match Uuid::try_parse(&claims.sub) {
-        Ok(_) => Caller::User(UserCaller {
-            user_id: claims.sub.parse().map_err(|_| invalid("claims_malformed"))?,
-            session_id: claims.sid.map(|sid| sid.parse()).transpose().map_err(|_| invalid("claims_malformed"))?,
+    let client_id = ClientId::parse(&claims.client_id).map_err(|_| malformed())?;
+    if Uuid::try_parse(&claims.sub).is_ok() {
+        return Ok(Caller::User(UserCaller {
+            user_id: claims.sub.parse().map_err(|_| malformed())?,
+            session_id: claims
+                .sid
+                .map(|sid| sid.parse())
+                .transpose()
+                .map_err(|_| malformed())?,
+            client_id,
             org_id: claims.org_id,
             scope,
             jti: claims.jti,
+            issued_at,
             expires_at,
-        }),
-        Err(_) if claims.sub == claims.client_id => {
-            let client_id = ClientId::parse(&claims.sub).map_err(|_| invalid("claims_malformed"))?;
-            Caller::Service(ServiceCaller { client_id, scope, jti: claims.jti, expires_at })
-        }
-        Err(_) => return Err(invalid("claims_malformed")),
-    };
-    check_standing(app, &caller).await?;
-    Ok(caller)
+        }));
+    }
+    if claims.sub != claims.client_id {
+        return Err(malformed());
+    }
+    Ok(Caller::Service(ServiceCaller {
+        client_id,
+        scope,
+        jti: claims.jti,
+        issued_at,
+        expires_at,
+    }))
 }
 
 fn check_claims(app: &App, claims: &Claims, now: Timestamp) -> Result<(), ApiError> {
@@ -179,36 +210,80 @@ fn check_claims(app: &App, claims: &Claims, now: Timestamp) -> Result<(), ApiErr
     Ok(())
 }
 
-/// Whether the one the token speaks of may still act.
-async fn check_standing(app: &App, caller: &Caller) -> Result<(), ApiError> {
-    let stands = match caller {
-        Caller::User(user) => {
-            let session = user.session_id.as_ref();
-            app.store().may_act(&user.user_id, session, app.clock().now()).await?
-        }
-        Caller::Service(service) => {
-            let client = app.registry().client(app.store(), &service.client_id).await?;
-            client.is_some_and(|client| client.client.is_active)
-        }
+/// Whether user and session are still there and nothing of the token was revoked. The first use of a token that came
+/// with a refreshed one is noted, because from then on the spent refresh token is of no honest use.
+async fn check_user(app: &App, user: &UserCaller, now: Timestamp) -> Result<(), ApiError> {
+    let subjects = TokenSubjects {
+        token: Some(&user.jti),
+        session: user.session_id.as_ref().map(SessionId::as_str),
+        user: Some(user.user_id.as_str()),
+        client: Some(user.client_id.as_str()),
+        grant: None,
+        issued_at: user.issued_at,
     };
-    if stands { Ok(()) } else { Err(invalid("no_longer_valid")) }
+    let session = user.session_id.as_ref();
+    let (shown, is_revoked) = tokio::try_join!(
+        app.store()
+            .shown_token(&user.user_id, session, &user.jti, now),
+        app.store().token_is_revoked(&subjects)
+    )?;
+    let shown = shown.ok_or_else(|| invalid("user_not_active"))?;
+    if is_revoked || (session.is_some() && !shown.session_is_live) {
+        return Err(invalid("token_revoked"));
+    }
+    if let Some(family) = shown.first_use_of {
+        let jti = user.jti.clone();
+        app.store()
+            .write(MarkSuccessorUsed { family, jti, now })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether the client is still there and active and nothing of the token was revoked.
+async fn check_service(app: &App, service: &ServiceCaller) -> Result<(), ApiError> {
+    let subjects = TokenSubjects {
+        token: Some(&service.jti),
+        client: Some(service.client_id.as_str()),
+        issued_at: service.issued_at,
+        ..TokenSubjects::default()
+    };
+    let (client, is_revoked) = tokio::try_join!(
+        app.registry().client(app.store(), &service.client_id),
+        app.store().token_is_revoked(&subjects)
+    )?;
+    if is_revoked || !client.is_some_and(|client| client.client.is_active) {
+        return Err(invalid("token_revoked"));
+    }
+    Ok(())
+}
+
+fn malformed() -> ApiError {
+    invalid("claims_malformed")
 }
 
 /// 401 `invalid_token`: one sentence for every reason, which the log and the audit line tell apart.
 fn invalid(refusal: &'static str) -> ApiError {
     let sentence = "The access token is malformed, expired, revoked, or not for this service.";
-    let challenge = challenge::Bearer::new().error(ErrorCode::InvalidToken).description(sentence);
+    let challenge = challenge::Bearer::new()
+        .error(ErrorCode::InvalidToken)
+        .description(sentence);
     ApiError::new(StatusCode::UNAUTHORIZED, refusal, sentence).with_challenge(challenge)
 }
 
 impl Caller {
-    /// The person, for what only people have.
+    /// The person, for what only people have, through this server's own sign-in.
     ///
     /// # Errors
-    /// 403 for a service.
+    /// 403 for a service, and for a person's token that another client holds.
     pub fn user(self) -> Result<UserCaller, ApiError> {
         match self {
-            Self::User(user) => Ok(user),
+            Self::User(user) if user.client_id.as_str() == ACCOUNT_CLIENT => Ok(user),
+            Self::User(_) => {
+                let sentence =
+                    "This is for the user in person, not for a client that acts for them.";
+                Err(ApiError::forbidden("client_token", sentence))
+            }
             Self::Service(_) => {
                 let sentence = "This is for people: a service's token cannot be used here.";
                 Err(ApiError::forbidden("service_token", sentence))
@@ -216,31 +291,54 @@ impl Caller {
         }
     }
 
-    /// What the token permits.
-    pub fn scope(&self) -> &Scope {
-        match self {
-            Self::User(user) => &user.scope,
-            Self::Service(service) => &service.scope,
-        }
-    }
-}
-
-impl ServiceCaller {
-    /// Requires one of several scopes, or one that implies it.
+    /// Requires one of several scopes, or one that implies it, of everybody but a user in person.
     ///
     /// # Errors
     /// 403 `insufficient_scope` (RFC 6750 §3.1), naming the first.
     pub fn require_any_scope(&self, app: &App, any_of: &[&str]) -> Result<(), ApiError> {
+        let scope = match self {
+            Self::User(user) if user.client_id.as_str() == ACCOUNT_CLIENT => return Ok(()),
+            Self::User(user) => &user.scope,
+            Self::Service(service) => &service.scope,
+        };
         let declared = app.registry().declared();
-        if any_of.iter().any(|token| declared.hierarchy.permits(&self.scope, token)) {
+        let is_permitted = |token: &&str| declared.hierarchy.permits(scope, token);
+        if any_of.iter().any(is_permitted) {
             return Ok(());
         }
-        let needed = any_of.first().copied().unwrap_or_default();
-        let mut challenge = challenge::Bearer::new().error(ErrorCode::InsufficientScope);
-        if let Ok(scope) = Scope::parse(needed) {
-            challenge = challenge.scope(&scope);
-        }
-        let sentence = format!("The token lacks the scope {needed}.");
-        Err(ApiError::forbidden("insufficient_scope", sentence).with_challenge(challenge))
+        Err(insufficient_scope(any_of))
     }
+
+    /// The user, if the caller is one: what operations of the store call the actor.
+    pub fn user_id(&self) -> Option<&UserId> {
+        match self {
+            Self::User(user) => Some(&user.user_id),
+            Self::Service(_) => None,
+        }
+    }
+
+    /// Who acts, as audit lines say it.
+    pub fn actor(&self) -> String {
+        match self {
+            Self::User(user) => user.actor(),
+            Self::Service(service) => format!("client:{}", service.client_id),
+        }
+    }
+}
+
+impl UserCaller {
+    /// Who acts, as audit lines say it.
+    pub fn actor(&self) -> String {
+        format!("user:{}", self.user_id)
+    }
+}
+
+fn insufficient_scope(any_of: &[&str]) -> ApiError {
+    let needed = any_of.first().copied().unwrap_or_default();
+    let mut challenge = challenge::Bearer::new().error(ErrorCode::InsufficientScope);
+    if let Ok(scope) = Scope::parse(needed) {
+        challenge = challenge.scope(&scope);
+    }
+    let sentence = format!("The token lacks the scope {needed}.");
+    ApiError::forbidden("insufficient_scope", sentence).with_challenge(challenge)
 }

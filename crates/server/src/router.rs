@@ -8,8 +8,8 @@ use axum::{
 use http::StatusCode;
 
 use crate::{
-    account, app::App, error::ApiError, groups, jwks, legacy, login, metadata, observe::metrics::Metrics, orgs,
-    session, status, token,
+    account, app::App, error::ApiError, groups, jwks, legacy, login, metadata,
+    orgs, session, status, token,
 };
 
 /// All routes of the server.
@@ -29,7 +29,6 @@ pub fn router(app: App) -> Router {
         .merge(legacy::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(Metrics::shared().endpoint_layer())
         .with_state(app)
 }
 
@@ -47,10 +46,21 @@ fn accounts() -> Router<App> {
         .route(ORGS, get(orgs::list).post(orgs::create))
         .route(&org(""), get(orgs::show))
         .route(&org("/members"), get(orgs::list_members).post(orgs::add))
-        .route(&org("/members/{user_id}"), patch(orgs::change).delete(orgs::remove))
+        .route(
+            &org("/members/{user_id}"),
+            patch(orgs::change).delete(orgs::remove),
+        )
         .route(&org("/groups"), get(groups::list).post(groups::create))
-        .route(&group(""), get(groups::show).patch(groups::change).delete(groups::remove))
-        .route(&group("/members"), get(groups::list_members).post(groups::add_member))
+        .route(
+            &group(""),
+            get(groups::show)
+                .patch(groups::change)
+                .delete(groups::remove),
+        )
+        .route(
+            &group("/members"),
+            get(groups::list_members).post(groups::add_member),
+        )
         .route(&group("/members/{user_id}"), delete(groups::remove_member))
 }
 

@@ -167,6 +167,16 @@ impl Store {
         self.first(BY_ID, values![id]).await
     }
 
+    /// Whether an organization has this name, in whatever case.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn organization_name_is_taken(&self, name: &str) -> Result<bool, StoreError> {
+        const NAMED: &str = "SELECT id FROM organizations WHERE name_key = $1";
+        let found: Option<String> = self.first(NAMED, values![&name_key(name)]).await?;
+        Ok(found.is_some())
+    }
+
     /// Organizations in the order of their ids, after `after` (empty: from the first).
     ///
     /// # Errors

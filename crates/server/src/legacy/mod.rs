@@ -1,10 +1,10 @@
 //! The paths of the older services: routing alone, onto the same functions as the standard endpoints.
 
-use axum::Router;
+use axum::{Router, routing::post};
 
-use crate::app::App;
+use crate::{app::App, login};
 
 /// Older spellings of paths.
 pub fn routes() -> Router<App> {
-    Router::new()
+    Router::new().route("/auth/login", post(login::login))
 }

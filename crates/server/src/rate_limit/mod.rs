@@ -2,11 +2,15 @@
 //!
 //! A key that falls out of memory starts anew; the bound is far above what one address can fill between two refills.
 
+mod limits;
+
 use std::{hash::Hash, time::Duration};
 
 use parking_lot::Mutex;
 use quick_cache::unsync::Cache;
 use tokensmith_store::Timestamp;
+
+pub use limits::{Limits, SignInAttempt};
 
 /// So many at once, and then one more every so often.
 #[derive(Clone, Copy, Debug)]

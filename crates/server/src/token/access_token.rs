@@ -43,8 +43,6 @@ pub struct AccessTokenClaims<'a> {
 pub struct AccessToken {
     /// The token in compact form.
     pub token: tokensmith_oauth2::Secret,
-    /// Its `jti`.
-    pub jti: String,
     /// Its life in whole seconds.
     pub expires_in: u64,
 }

@@ -19,6 +19,7 @@ const SHARED: &[&str] = &[
     "correlation",
     "entropy",
     "error",
+    "extract",
     "keys",
     "listen",
     "now",

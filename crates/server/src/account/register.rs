@@ -1,0 +1,137 @@
+//! `POST /api/auth/register`. The answer is the same whether or not the address has an account, and takes the same
+//! work: it is hashed and recorded either way. See docs/decisions/0010-registration-tells-nothing.md.
+
+use axum::{Json, extract::State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tokensmith_oauth2::Secret;
+use tokensmith_store::{
+    AppendAudit, AuditContext, AuditEvent, CreateOrganization, Durability, OrganizationId,
+    PasswordHash, RegisterUser, UserId, UserRegistration,
+};
+
+use super::rules;
+use crate::{
+    app::App,
+    context::RequestContext,
+    error::{ApiError, ApiJson},
+    extract::check_name,
+};
+
+/// The body of a registration. Other members are ignored: nobody gives themselves a role or an id.
+#[derive(Deserialize)]
+pub struct RegisterRequest {
+    email: String,
+    password: Secret,
+    username: Option<String>,
+    org_name: Option<String>,
+}
+
+/// What everybody is told who asks for an account.
+#[derive(Serialize)]
+pub struct Registered {
+    message: &'static str,
+}
+
+/// `POST /api/auth/register`
+///
+/// # Errors
+/// 409 for a username or organization name that is taken, 422, 429, 503.
+pub async fn register(
+    State(app): State<App>,
+    context: RequestContext,
+    ApiJson(request): ApiJson<RegisterRequest>,
+) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    request.check()?;
+    app.limits()
+        .count_registration(context.ip, context.now)
+        .map_err(|limited| ApiError::rate_limited(limited.retry_after))?;
+    refuse_taken_names(&app, &request).await?;
+    let hash = app
+        .hashing()
+        .hash(request.password.clone(), app.entropy().bytes());
+    let hash = PasswordHash::new(hash.await.map_err(ApiError::unavailable)?);
+    create(&app, request, hash, context.audit(None)).await?;
+    let message = "If this address is new here, the account is ready. Sign in with it.";
+    Ok((StatusCode::CREATED, Json(Registered { message })))
+}
+
+impl RegisterRequest {
+    fn check(&self) -> Result<(), ApiError> {
+        rules::check_email(&self.email)?;
+        rules::check_password(&self.password)?;
+        self.username
+            .as_deref()
+            .map_or(Ok(()), rules::check_username)?;
+        self.org_name.as_deref().map_or(Ok(()), check_name)
+    }
+}
+
+/// Names are public. They are looked at first, so that what they answer does not depend on the address.
+async fn refuse_taken_names(app: &App, request: &RegisterRequest) -> Result<(), ApiError> {
+    if let Some(username) = &request.username
+        && app.store().user_by_login(username).await?.is_some()
+    {
+        return Err(username_taken());
+    }
+    if let Some(name) = &request.org_name
+        && app.store().organization_name_is_taken(name).await?
+    {
+        let sentence = "Another organization has this name.";
+        return Err(ApiError::conflict("organization_name_taken", sentence));
+    }
+    Ok(())
+}
+
+fn username_taken() -> ApiError {
+    ApiError::conflict("username_taken", "Another user has this username.")
+}
+
+async fn create(
+    app: &App,
+    request: RegisterRequest,
+    password_hash: PasswordHash,
+    context: AuditContext,
+) -> Result<(), ApiError> {
+    let id = UserId::from(app.entropy().uuid(context.at));
+    let user = RegisterUser {
+        id: id.clone(),
+        email: request.email,
+        username: request.username,
+        password_hash: Some(password_hash),
+        roles: Vec::new(),
+        context: context.clone(),
+    };
+    let registration = app.store().write(user).await?;
+    match registration {
+        UserRegistration::UsernameTaken => return Err(username_taken()),
+        UserRegistration::EmailTaken => record_only(app, context.clone()).await?,
+        UserRegistration::Created => {}
+    }
+    let Some(name) = request.org_name else {
+        return Ok(());
+    };
+    if registration != UserRegistration::Created {
+        return record_only(app, context).await;
+    }
+    let organization = CreateOrganization {
+        id: OrganizationId::from(app.entropy().uuid(context.at)),
+        name,
+        owner: id,
+        context,
+    };
+    app.store().write(organization).await?;
+    Ok(())
+}
+
+/// One durable write, as for a new account.
+async fn record_only(app: &App, context: AuditContext) -> Result<(), ApiError> {
+    let event = AuditEvent::new("registration_refused").outcome("address_known");
+    let durability = Durability::PowerSafe;
+    let line = AppendAudit {
+        context,
+        event,
+        durability,
+    };
+    Ok(app.store().write(line).await?)
+}

@@ -1,0 +1,84 @@
+//! A session that is under way: `POST /api/auth/refresh` renews its tokens, `POST /api/auth/logout` ends it.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use tokensmith_oauth2::Secret;
+use tokensmith_store::{AuditEvent, EndSessionsOf};
+
+use crate::{
+    app::App,
+    caller::Caller,
+    context::RequestContext,
+    error::{ApiError, ApiJson, OAuthError},
+    registry::RegisteredClient,
+    token::{UserTokens, account_client, issue_to_user, longest_user_token, present},
+};
+
+/// The body of a renewal.
+#[derive(Deserialize)]
+pub struct RefreshRequest {
+    refresh_token: Secret,
+}
+
+/// `POST /api/auth/refresh`: the same as the refresh token grant of the account client.
+///
+/// # Errors
+/// 401 with one sentence for every token that is no good.
+pub async fn refresh(
+    State(app): State<App>,
+    context: RequestContext,
+    ApiJson(request): ApiJson<RefreshRequest>,
+) -> Result<UserTokens, ApiError> {
+    let client = account_client(&app).await?;
+    match renewed(&app, &client, &request.refresh_token, &context).await {
+        Ok(tokens) => Ok(tokens),
+        Err(error) => {
+            let event = AuditEvent::new("token_refused")
+                .client(&client.client.client_id)
+                .outcome(error.refusal());
+            app.audit(context.audit(None), event).await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn renewed(
+    app: &App,
+    client: &RegisteredClient,
+    token: &Secret,
+    context: &RequestContext,
+) -> Result<UserTokens, OAuthError> {
+    let grant = present(app, client, token, context).await?;
+    issue_to_user(app, client, grant, context).await
+}
+
+/// What a sign-out ended.
+#[derive(Serialize)]
+pub struct SignedOut {
+    message: &'static str,
+    revoked_tokens: u64,
+}
+
+/// `POST /api/auth/logout`: every session of the user ends now, with all its tokens.
+///
+/// # Errors
+/// 401, 403 for a service.
+pub async fn logout(
+    State(app): State<App>,
+    context: RequestContext,
+    caller: Caller,
+) -> Result<Json<SignedOut>, ApiError> {
+    let user = caller.user()?;
+    let ended = app.store().write(EndSessionsOf {
+        reason: "logout",
+        except: None,
+        revoked_until: context.now + longest_user_token(&app),
+        context: context.audit(Some(user.actor())),
+        user_id: user.user_id,
+    });
+    let revoked_tokens = ended.await?.families;
+    Ok(Json(SignedOut {
+        message: "You are signed out.",
+        revoked_tokens,
+    }))
+}

@@ -1,0 +1,160 @@
+//! The last step before a token is made: a refresh token family is opened or moved on. The store proves single use;
+//! an honest repetition gets the very same successor (RFC 9700 §4.14.2), reuse ends the family.
+
+use std::time::Duration;
+
+use tokensmith_oauth2::{ErrorCode, Secret};
+use tokensmith_store::{FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation};
+
+use super::{PresentedToken, Redemption, Subject, UserSubject, issue::Minting, longest_user_token};
+use crate::{context::RequestContext, error::OAuthError};
+
+/// How long after a rotation the direct predecessor gets the same successor again, while nothing was heard of it.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What ties a token to its family.
+pub(super) struct Link {
+    /// The `jti` of the access token.
+    pub(super) jti: String,
+    pub(super) family: Option<FamilyId>,
+    pub(super) refresh_token: Option<Secret>,
+}
+
+/// Uses up what the token is made for.
+///
+/// # Errors
+/// `invalid_grant` when it was used before or is over, 503 when the store does not answer.
+pub(super) async fn redeem(
+    of: &Minting<'_>,
+    redemption: Redemption,
+    context: &RequestContext,
+) -> Result<Link, OAuthError> {
+    let jti = of.app.entropy().identifier();
+    match redemption {
+        Redemption::Nothing => Ok(Link {
+            jti,
+            family: None,
+            refresh_token: None,
+        }),
+        Redemption::NewFamily => open(of, jti, context).await,
+        Redemption::RefreshToken(presented) if rotates(of) => {
+            rotate(of, presented, jti, context).await
+        }
+        Redemption::RefreshToken(presented) => keep(of, presented, jti, context).await,
+    }
+}
+
+/// Both the server's setting and the client's registration must want it.
+fn rotates(of: &Minting<'_>) -> bool {
+    of.app.config().tokens.refresh_token_rotation && of.client.client.rotates_refresh_tokens
+}
+
+async fn open(of: &Minting<'_>, jti: String, context: &RequestContext) -> Result<Link, OAuthError> {
+    let Subject::User(user) = of.subject else {
+        return Err(refused("family_without_user"));
+    };
+    let family = new_family(of, user, jti, context);
+    let link = Link {
+        jti: family.current_jti.clone().unwrap_or_default(),
+        refresh_token: Some(of.app.refresh_root().token(&family.id, 1)),
+        family: Some(family.id.clone()),
+    };
+    let context = context.audit(Some(format!("user:{}", user.user_id)));
+    let opened = of.app.store().write(OpenFamily { family, context }).await?;
+    opened
+        .then_some(link)
+        .ok_or_else(|| refused("session_over"))
+}
+
+fn new_family(
+    of: &Minting<'_>,
+    user: &UserSubject,
+    jti: String,
+    context: &RequestContext,
+) -> RefreshFamily {
+    let expires_at = context.now + of.app.config().tokens.refresh_token_lifetime;
+    RefreshFamily {
+        id: of.app.entropy().uuid(context.now).into(),
+        root_key: of.app.refresh_root().id().to_owned(),
+        client_id: of.client.client.client_id.clone(),
+        user_id: Some(user.user_id.clone()),
+        session_id: Some(user.session_id.clone()),
+        org_id: user.org_id.clone(),
+        scope: of.scope.clone(),
+        resources: vec![of.audience.to_owned()],
+        generation: 1,
+        rotated_at: context.now,
+        successor_used_at: None,
+        current_jti: Some(jti),
+        created_at: context.now,
+        expires_at,
+        idle_expires_at: expires_at,
+        revoked_at: None,
+        revoked_reason: None,
+    }
+}
+
+async fn rotate(
+    of: &Minting<'_>,
+    presented: PresentedToken,
+    jti: String,
+    context: &RequestContext,
+) -> Result<Link, OAuthError> {
+    let rotation = RotateRefreshToken {
+        family: presented.family,
+        presented: presented.generation,
+        client_id: of.client.client.client_id.clone(),
+        jti,
+        idle: of.app.config().tokens.refresh_token_lifetime,
+        grace: GRACE,
+        revoked_until: context.now + longest_user_token(of.app),
+        context: context.audit(Some(format!("client:{}", of.client.client.client_id))),
+    };
+    match of.app.store().write(rotation).await? {
+        Rotation::Rotated(family) | Rotation::SameSuccessor(family) => {
+            let successor = of.app.refresh_root().token(&family.id, family.generation);
+            Ok(link(*family, successor))
+        }
+        Rotation::Replayed(_) => Err(refused("refresh_token_reuse")),
+        Rotation::Revoked => Err(refused("refresh_token_revoked")),
+        Rotation::Expired => Err(refused("refresh_token_expired")),
+        Rotation::Unknown => Err(refused("refresh_token_unknown")),
+        Rotation::WrongClient => Err(refused("refresh_token_of_another_client")),
+    }
+}
+
+/// Without rotation the newest token stays good; an older one never is.
+async fn keep(
+    of: &Minting<'_>,
+    presented: PresentedToken,
+    jti: String,
+    context: &RequestContext,
+) -> Result<Link, OAuthError> {
+    let family = of.app.store().refresh_family(&presented.family).await?;
+    let family = family.ok_or_else(|| refused("refresh_token_unknown"))?;
+    if !family.is_live(context.now) {
+        return Err(refused("refresh_token_over"));
+    }
+    if family.generation != presented.generation || family.client_id != of.client.client.client_id {
+        return Err(refused("refresh_token_unknown"));
+    }
+    let same = of.app.refresh_root().token(&family.id, family.generation);
+    Ok(Link {
+        jti,
+        ..link(family, same)
+    })
+}
+
+fn link(family: RefreshFamily, refresh_token: Secret) -> Link {
+    Link {
+        jti: family.current_jti.unwrap_or_default(),
+        family: Some(family.id),
+        refresh_token: Some(refresh_token),
+    }
+}
+
+/// One sentence for every way of not being good.
+pub(super) fn refused(refusal: &'static str) -> OAuthError {
+    let sentence = "The refresh token is unknown, spent, expired or revoked. Sign in again.";
+    OAuthError::new(ErrorCode::InvalidGrant, refusal, sentence)
+}

@@ -1,0 +1,75 @@
+//! What a grant or a sign-in supplies to the gate: who the token is about, the most it may hold, and what is used up
+//! for it. A grant decides nothing that the gate decides.
+
+use tokensmith_oauth2::{ResourceIndicator, Scope};
+use tokensmith_store::{OrganizationId, SessionId, UserId};
+
+use super::PresentedToken;
+
+/// What a token is asked for by.
+#[derive(Debug)]
+pub struct Grant {
+    /// The grant's word in the audit log.
+    pub kind: &'static str,
+    /// Who the token is about.
+    pub subject: Subject,
+    /// The most the token may hold.
+    pub allowed_scope: Scope,
+    /// What the token holds when the request names no scope; `None`: the request must name one.
+    pub default_scope: Option<Scope>,
+    /// What the request asks for.
+    pub requested_scope: Option<Scope>,
+    /// The resources that were granted, the first being the default; empty: those of the client.
+    pub granted_resources: Vec<String>,
+    /// The resource the request names.
+    pub requested_resource: Option<ResourceIndicator>,
+    /// What is used up, or opened, once everything else was checked.
+    pub redemption: Redemption,
+}
+
+impl Grant {
+    /// A grant from which nothing was asked yet.
+    pub fn new(kind: &'static str, subject: Subject, allowed_scope: Scope) -> Self {
+        Self {
+            kind,
+            subject,
+            allowed_scope,
+            default_scope: None,
+            requested_scope: None,
+            granted_resources: Vec::new(),
+            requested_resource: None,
+            redemption: Redemption::Nothing,
+        }
+    }
+}
+
+/// Who a token is about. Services and users have disjoint ids: a client id may never look like a UUID.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// The client itself.
+    Client,
+    /// A user.
+    User(UserSubject),
+}
+
+/// A user by ids alone: everything else is read when the token is made, so that it is true then.
+#[derive(Clone, Debug)]
+pub struct UserSubject {
+    /// The user.
+    pub user_id: UserId,
+    /// The organization the user acts in.
+    pub org_id: Option<OrganizationId>,
+    /// The session.
+    pub session_id: SessionId,
+}
+
+/// What is used up for a token, as the last step before it is made.
+#[derive(Clone, Debug)]
+pub enum Redemption {
+    /// Nothing, and there is no refresh token.
+    Nothing,
+    /// Nothing; a family of refresh tokens begins.
+    NewFamily,
+    /// A refresh token; its successor is handed out.
+    RefreshToken(PresentedToken),
+}

@@ -1,0 +1,46 @@
+//! Whether a token about this user may be made at this moment, read anew for each token: the user active, the session
+//! live, the membership there. No grant can forget it, because no grant does it.
+
+use tokensmith_oauth2::ErrorCode;
+use tokensmith_store::{Standing, Timestamp};
+
+use super::Subject;
+use crate::{app::App, error::OAuthError, registry::RegisteredClient};
+
+/// What is true of the user a token is about; `None` for a client's own token.
+///
+/// # Errors
+/// `invalid_client` for a disabled client, `invalid_grant` for a user who may not act.
+pub(super) async fn standing(
+    app: &App,
+    client: &RegisteredClient,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Option<Standing>, OAuthError> {
+    if !client.client.is_active {
+        let sentence = "The client is disabled.";
+        return Err(OAuthError::new(
+            ErrorCode::InvalidClient,
+            "client_disabled",
+            sentence,
+        ));
+    }
+    let Subject::User(user) = subject else {
+        return Ok(None);
+    };
+    let org = user.org_id.as_ref();
+    let standing = app
+        .store()
+        .standing(&user.user_id, &user.session_id, org, now)
+        .await?
+        .ok_or_else(|| over("user_or_session_over"))?;
+    if org.is_some() && standing.role.is_none() {
+        return Err(over("membership_over"));
+    }
+    Ok(Some(standing))
+}
+
+fn over(refusal: &'static str) -> OAuthError {
+    let sentence = "What was granted is no longer valid. Sign in again.";
+    OAuthError::new(ErrorCode::InvalidGrant, refusal, sentence)
+}
