@@ -16,18 +16,26 @@ use crate::stage::{SECRET, SERVICE, Stage};
 const PASSWORD: &str = "correct horse battery staple";
 const GROUP: &str = "E2E Test Group";
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    match play() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every answer was as promised.
+fn play() -> Result<bool> {
     let stage = Stage::set()?;
     let mut play = Play::new();
     let facts = alice_finds_the_group(&mut play, &stage)?;
     alice_posts_a_message(&mut play, &stage, &facts)?;
     behind_the_scenes(&mut play, &stage, &facts)?;
     refusals(&mut play, &stage, &facts)?;
-    Ok(if play.end() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(play.end())
 }
 
 /// What the first act finds out and the others use.
