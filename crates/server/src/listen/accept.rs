@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::Router;
 use futures_util::FutureExt;
 use http::StatusCode;
 use hyper::server::conn::http1;
@@ -16,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::request::Requests;
+use super::request::{Requests, Routes};
 use super::watch::Watch;
 use super::wire::Wire;
 use super::{Edge, refusal};
@@ -50,7 +49,7 @@ pub(super) fn room_for(connections: usize) -> usize {
 
 pub(super) async fn accept(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     edge: Arc<Edge>,
     stop: CancellationToken,
 ) {
@@ -59,14 +58,14 @@ pub(super) async fn accept(
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(stream, peer, &router, &edge),
+                Ok((stream, peer)) => admit(stream, peer, &routes, &edge),
                 Err(error) => pause_after(&error).await,
             },
         }
     }
     // Closing a socket resets what it has not accepted: take those who were in time.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        admit(stream, peer, &router, &edge);
+        admit(stream, peer, &routes, &edge);
     }
 }
 
@@ -83,7 +82,7 @@ async fn pause_after(error: &std::io::Error) {
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, router: &Router, edge: &Arc<Edge>) {
+fn admit(stream: TcpStream, peer: SocketAddr, routes: &Routes, edge: &Arc<Edge>) {
     let place = Place::take(edge.clone());
     if place.number > edge.max_connections {
         edge.take_back_idle();
@@ -95,7 +94,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, router: &Router, edge: &Arc<Edge>)
     }
     let watch = Arc::new(Watch::new());
     let requests = Requests {
-        router: router.clone(),
+        routes: routes.clone(),
         edge: edge.clone(),
         watch: watch.clone(),
         peer,

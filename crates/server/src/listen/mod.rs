@@ -31,9 +31,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::client_ip::client_ip;
 pub use self::request::PeerAddr;
+use self::request::Routes;
 
 use crate::config::{Limits, TrustedProxies};
-use crate::observe::metrics::{EndpointSeries, ErrorLabel, Metrics};
+use crate::observe::metrics::{EndpointSeries, ErrorLabel, KnownEndpoints, Metrics};
 
 /// Connections the kernel keeps for us while we are busy accepting others.
 const BACKLOG: u32 = 4096;
@@ -88,12 +89,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let edge = Edge::new(&listen);
     let _cut_off = CutOff(edge.clone());
+    let routes = Routes::new(router, &listen.metrics);
     let stop = CancellationToken::new();
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept::accept(
             listener,
-            router.clone(),
+            routes.clone(),
             edge.clone(),
             stop.clone(),
         ));
@@ -149,6 +151,7 @@ struct Edge {
     max_connections: usize,
     proxies: TrustedProxies,
     unmatched: Arc<EndpointSeries>,
+    known: KnownEndpoints,
     in_flight: AtomicUsize,
     connections: AtomicUsize,
     stage: AtomicU8,
@@ -175,6 +178,7 @@ impl Edge {
             max_connections: accept::room_for(limits.max_connections.get()),
             proxies: listen.proxies.clone(),
             unmatched: listen.metrics.unmatched(),
+            known: KnownEndpoints::default(),
             in_flight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             stage: AtomicU8::new(Stage::Serving as u8),

@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use hyper::body::Incoming;
 use tower::Service;
 use tracing::Span;
@@ -27,7 +27,7 @@ use super::watch::{Phase, Watch, now};
 use super::{Edge, client_ip};
 use crate::correlation::{self, CorrelationId, X_CORRELATION_ID};
 use crate::observe::access;
-use crate::observe::metrics::{EndpointSeries, ErrorLabel, endpoint_at_work};
+use crate::observe::metrics::{EndpointSeries, ErrorLabel, Metrics, endpoint_at_work};
 
 /// Request extension: who sent the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,24 @@ pub struct PeerAddr {
     pub client: IpAddr,
 }
 
+/// The routes twice: with the layer that tells the matched route, and without it for literal paths
+/// whose route is known already, since a layer costs every request a microsecond.
+#[derive(Clone)]
+pub(super) struct Routes {
+    labelled: Router,
+    plain: Router,
+}
+
+impl Routes {
+    pub(super) fn new(plain: Router, metrics: &Metrics) -> Self {
+        let labelled = plain.clone().layer(metrics.endpoint_layer());
+        Self { labelled, plain }
+    }
+}
+
 /// The requests of one connection.
 pub(super) struct Requests {
-    pub(super) router: Router,
+    pub(super) routes: Routes,
     pub(super) edge: Arc<Edge>,
     pub(super) watch: Arc<Watch>,
     pub(super) peer: SocketAddr,
@@ -66,16 +81,20 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
             span: access::span(&request, &id),
             id: Some(id.clone()),
             method: request.method().clone(),
-            series: None,
+            series: self.edge.known.of(request.uri().path()),
+            unknown: None,
             started,
             client: peer.client,
             // RFC 9112 section 6.1: nobody may smuggle a request behind a chunked one.
             close: is_chunked,
             counted: true,
         };
+        if at_work.series.is_none() {
+            at_work.unknown = Some(request.uri().clone());
+        }
         at_work.work = match refusal {
             Some(refusal) => Work::Refused(refusal),
-            None => Work::Routed(self.route(request, peer, id)),
+            None => Work::Routed(self.route(request, peer, id, at_work.series.is_some())),
         };
         at_work
     }
@@ -113,13 +132,19 @@ impl Requests {
         request: Request<Incoming>,
         peer: PeerAddr,
         id: CorrelationId,
+        is_known: bool,
     ) -> RouteFuture<Infallible> {
         let mut request =
             request.map(|incoming| Upload::body(incoming, self.edge.body_limit, &self.watch));
         let extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(id);
-        self.router.clone().call(request)
+        let routes = if is_known {
+            &self.routes.plain
+        } else {
+            &self.routes.labelled
+        };
+        routes.clone().call(request)
     }
 }
 
@@ -154,6 +179,8 @@ pub(super) struct AtWork {
     span: Span,
     method: Method,
     series: Option<Arc<EndpointSeries>>,
+    /// Where it went, while the route is not known.
+    unknown: Option<Uri>,
     started: u64,
     client: IpAddr,
     close: bool,
@@ -178,7 +205,9 @@ impl Future for AtWork {
             Work::Refused(refusal) => Poll::Ready(Err(*refusal)),
             Work::Routed(route) => poll_route(route, &mut this.id, &this.span, cx),
         };
-        this.series = endpoint_at_work().or_else(|| this.series.take());
+        if this.series.is_none() {
+            this.note_series();
+        }
         match outcome {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(answer)) => Poll::Ready(Ok(this.finish(answer))),
@@ -209,6 +238,16 @@ fn poll_route(
 }
 
 impl AtWork {
+    fn note_series(&mut self) {
+        self.series = endpoint_at_work();
+        if let (Some(series), Some(uri)) = (
+            &self.series,
+            self.unknown.take_if(|_| self.series.is_some()),
+        ) {
+            self.edge.known.learn(uri.path(), series);
+        }
+    }
+
     fn finish(&mut self, mut answer: Response) -> http::Response<Sent> {
         let ended = now();
         self.watch.enter_at(Phase::Answer, ended);

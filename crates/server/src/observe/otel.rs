@@ -136,9 +136,7 @@ mod tests {
             proxies: config.proxies(),
             metrics: metrics.clone(),
         };
-        let router = Router::new()
-            .route("/users/{id}", get(|| async { "ok" }))
-            .layer(metrics.endpoint_layer());
+        let router = Router::new().route("/users/{id}", get(|| async { "ok" }));
         let server = serve(listeners, router, listen, std::future::pending());
         let client = async {
             let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

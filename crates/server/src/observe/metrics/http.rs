@@ -2,6 +2,7 @@
 //! router to the edge outside of it; both run on the thread that polls the request.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -121,10 +122,27 @@ impl Metrics {
         EndpointSeries::new(self, UNMATCHED)
     }
 
-    /// The layer for `Router::layer`, after all routes are added.
-    pub fn endpoint_layer(&self) -> EndpointLayer {
+    /// The layer for `Router::layer`, after all routes are added; the listener adds it.
+    pub(crate) fn endpoint_layer(&self) -> EndpointLayer {
         EndpointLayer {
             metrics: self.clone(),
+        }
+    }
+}
+
+/// The series of routes without parameters, by their path. It holds no more than there are routes.
+#[derive(Debug, Default)]
+pub(crate) struct KnownEndpoints(RwLock<HashMap<Box<str>, Arc<EndpointSeries>>>);
+
+impl KnownEndpoints {
+    pub(crate) fn of(&self, path: &str) -> Option<Arc<EndpointSeries>> {
+        self.0.read().get(path).cloned()
+    }
+
+    /// Keeps the series when the route is the path itself, letter by letter.
+    pub(crate) fn learn(&self, path: &str, series: &Arc<EndpointSeries>) {
+        if series.endpoint() == path {
+            self.0.write().insert(path.into(), series.clone());
         }
     }
 }
@@ -140,7 +158,7 @@ pub(crate) fn endpoint_at_work() -> Option<Arc<EndpointSeries>> {
 
 /// Tells the listener which route a request matched.
 #[derive(Debug, Clone)]
-pub struct EndpointLayer {
+pub(crate) struct EndpointLayer {
     metrics: Metrics,
 }
 
@@ -158,7 +176,7 @@ impl<S> Layer<S> for EndpointLayer {
 
 /// See [`EndpointLayer`]. One route has one such service, so its series is looked up once.
 #[derive(Debug, Clone)]
-pub struct EndpointService<S> {
+pub(crate) struct EndpointService<S> {
     inner: S,
     metrics: Metrics,
     series: Arc<OnceLock<Arc<EndpointSeries>>>,
@@ -174,12 +192,9 @@ impl<S: Service<Request>> Service<Request> for EndpointService<S> {
     }
 
     fn call(&mut self, request: Request) -> S::Future {
-        if let Some(path) = request.extensions().get::<MatchedPath>() {
-            let series = self
-                .series
-                .get_or_init(|| EndpointSeries::new(&self.metrics, path.as_str()));
-            AT_WORK.set(Some(series.clone()));
-        }
+        let path = request.extensions().get::<MatchedPath>();
+        let series = |path: &MatchedPath| EndpointSeries::new(&self.metrics, path.as_str());
+        AT_WORK.set(path.map(|path| self.series.get_or_init(|| series(path)).clone()));
         self.inner.call(request)
     }
 }

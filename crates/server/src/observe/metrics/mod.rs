@@ -19,8 +19,8 @@ use ::metrics::{
 use parking_lot::RwLock;
 
 pub use self::histogram::Latency;
-pub use self::http::{EndpointLayer, EndpointService, ErrorLabel};
-pub(crate) use self::http::{EndpointSeries, endpoint_at_work};
+pub use self::http::ErrorLabel;
+pub(crate) use self::http::{EndpointSeries, KnownEndpoints, endpoint_at_work};
 
 /// Series past this number are counted nowhere: a label that takes any value must not eat the memory.
 const MOST_SERIES: usize = 8192;
