@@ -38,11 +38,11 @@ pub(crate) async fn app() -> anyhow::Result<Router> {
         .route("/api/chat/groups/{id}/messages", get(list).post(post))
         .route("/health", get(health))
         .route("/metrics", get(async || recorder().render()))
-        .fallback(async || Problem(StatusCode::NOT_FOUND, "there is nothing here"))
+        .fallback(async || Problem::absent("there is nothing here"))
         .method_not_allowed_fallback(async || {
             Problem(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "this path does not take that method",
+                "this path takes other methods",
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -52,7 +52,7 @@ pub(crate) async fn app() -> anyhow::Result<Router> {
 
 impl App {
     async fn from_env() -> anyhow::Result<Self> {
-        let auth_url = setting("AUTH_API_URL", "http://127.0.0.1:8000");
+        let auth_url = setting("AUTH_API_URL", "http://localhost:8000");
         let auth_url = auth_url.trim_end_matches('/');
         let issuer = setting("AUTH_API_ISSUER", auth_url);
         let audience = setting("CHAT_AUDIENCE", "https://api.activity.com");
@@ -93,18 +93,7 @@ async fn post(
 ) -> response::Result<(StatusCode, Json<Message>)> {
     let user = &caller.require_user()?.sub;
     let Json(message) = message.map_err(not_a_message)?;
-    let characters = message.content.chars().count();
-    if !(1..=MAX_CONTENT).contains(&characters) || message.content.contains('\0') {
-        Err(unprocessable(
-            "content must have 1 to 4000 characters and no NUL",
-        ))?;
-    }
-    if message.sender_id != *user {
-        Err(Problem(
-            StatusCode::FORBIDDEN,
-            "sender_id must be the user who posts",
-        ))?;
-    }
+    message.check(user)?;
     let group = app.groups.admit(&id, user, &trace).await?;
     let message = message.in_group(group);
     app.store.add(&message).await.map_err(store_down)?;
@@ -112,6 +101,18 @@ async fn post(
 }
 
 impl NewMessage {
+    fn check(&self, user: &str) -> Result<(), Problem> {
+        let characters = self.content.chars().count();
+        if !(1..=MAX_CONTENT).contains(&characters) || self.content.contains('\0') {
+            let detail = "content must have 1 to 4000 characters and no NUL";
+            return Err(Problem::unprocessable(detail));
+        }
+        if self.sender_id != user {
+            return Err(Problem::forbidden("sender_id must be the user who posts"));
+        }
+        Ok(())
+    }
+
     fn in_group(self, group: Group) -> Message {
         let id = new_id();
         let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |at| at.to_unix());
@@ -135,21 +136,18 @@ async fn list(
 ) -> response::Result<Json<Vec<Message>>> {
     let user = &caller.require_user()?.sub;
     let page = page.ok().filter(|page| (1..=100).contains(&page.limit));
-    let Query(page) = page.ok_or(unprocessable(
-        "limit must be 1 to 100, before the id of a message",
-    ))?;
+    let detail = "limit must be 1 to 100, before the id of a message";
+    let Query(page) = page.ok_or(Problem::unprocessable(detail))?;
     let group = app.groups.admit(&id, user, &trace).await?;
-    Ok(Json(
-        app.store.newest(group.id, page).await.map_err(store_down)?,
-    ))
+    let newest = app.store.newest(group.id, page).await;
+    Ok(Json(newest.map_err(store_down)?))
 }
 
 async fn health(State(app): State<App>) -> response::Result<Json<Value>> {
     let newest = app.store.newest(Uuid::nil(), Page::default()).await;
     newest.map_err(store_down)?;
-    Ok(Json(
-        json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
-    ))
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(Json(json!({"status": "ok", "version": version})))
 }
 
 fn not_a_message(rejection: JsonRejection) -> Problem {
@@ -157,14 +155,7 @@ fn not_a_message(rejection: JsonRejection) -> Problem {
     Problem(rejection.status(), detail)
 }
 
-fn unprocessable(detail: &'static str) -> Problem {
-    Problem(StatusCode::UNPROCESSABLE_ENTITY, detail)
-}
-
 fn store_down(error: anyhow::Error) -> Problem {
     tracing::error!(error = format!("{error:#}"), "the message store failed");
-    Problem(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the message store does not answer",
-    )
+    Problem::down("the message store does not answer")
 }

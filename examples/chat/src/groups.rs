@@ -74,10 +74,8 @@ impl Groups {
             Ok(known) => {
                 self.known.insert(id, Arc::new(known));
                 let group = self.known_to_hold(id, user, USABLE_WHILE_DOWN);
-                group.ok_or(Problem(
-                    StatusCode::FORBIDDEN,
-                    "only members of the group may do this",
-                ))
+                let detail = "only members of the group may do this";
+                group.ok_or(Problem::forbidden(detail))
             }
             Err(down) if down.is_down() => {
                 let group = self.known_to_hold(id, user, USABLE_WHILE_DOWN);
@@ -125,13 +123,10 @@ impl Groups {
 }
 
 fn absent() -> Problem {
-    Problem(StatusCode::NOT_FOUND, "there is no such group")
+    Problem::absent("there is no such group")
 }
 
 fn down(reason: impl Display) -> Problem {
     tracing::warn!(%reason, "the auth service gave no usable answer");
-    Problem(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the auth service does not answer",
-    )
+    Problem::down("the auth service does not answer")
 }

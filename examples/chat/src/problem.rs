@@ -8,7 +8,23 @@ use serde_json::json;
 pub(crate) struct Problem(pub(crate) StatusCode, pub(crate) &'static str);
 
 impl Problem {
+    pub(crate) fn forbidden(detail: &'static str) -> Self {
+        Self(StatusCode::FORBIDDEN, detail)
+    }
+
+    pub(crate) fn absent(detail: &'static str) -> Self {
+        Self(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn unprocessable(detail: &'static str) -> Self {
+        Self(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
     /// Something this service needs does not answer.
+    pub(crate) fn down(detail: &'static str) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     pub(crate) fn is_down(&self) -> bool {
         self.0 == StatusCode::SERVICE_UNAVAILABLE
     }
