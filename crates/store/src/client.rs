@@ -5,7 +5,6 @@ use tokensmith_oauth2::{ClientId, GrantType, Scope};
 
 use crate::{
     AuditContext, AuditEvent, Operation, Row, Store, StoreError, Timestamp, Tx, epoch,
-    refresh_token,
     tx::{FromRow, Value, values},
 };
 
@@ -330,7 +329,8 @@ impl Operation for ChangeClient {
     }
 }
 
-/// Removes a client, and ends every refresh token family that was granted to it.
+/// Removes a client with every refresh token family that was granted to it, so that a later client of the same id
+/// inherits nothing. For its access tokens, [`Revoke`](crate::Revoke) the client first.
 #[derive(Debug)]
 pub struct RemoveClient {
     /// Which one.
@@ -349,10 +349,8 @@ impl Operation for RemoveClient {
             .won("DELETE FROM clients WHERE client_id = $1", values![id])
             .await?;
         if won {
-            let ended = refresh_token::end_of_client(tx, id, self.context.at).await?;
             epoch::advance(tx).await?;
-            let event = AuditEvent::new("client_removed").client(id);
-            tx.audit(&self.context, event.field("families_ended", ended));
+            tx.audit(&self.context, AuditEvent::new("client_removed").client(id));
         }
         Ok(won)
     }

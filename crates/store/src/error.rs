@@ -50,7 +50,9 @@ impl From<tokio_postgres::Error> for StoreError {
         };
         let detail = format!("{} ({})", db.message(), db.code().code());
         match db.code().code() {
-            "40001" | "40P01" | "55P03" => Self::Contended(detail),
+            // 40001 and 40P01 serialisation and deadlock, 55P03 lock not available; 23503 and 23505: what a statement
+            // had looked up was removed, or added by another, before it could write.
+            "40001" | "40P01" | "55P03" | "23503" | "23505" => Self::Contended(detail),
             // Class 08 connection, 25006 read only, 53 resources, 57 operator intervention, 58 system error.
             code if ["08", "53", "57", "58"]
                 .iter()

@@ -111,7 +111,7 @@ pub struct OpenFamily {
 }
 
 impl Operation for OpenFamily {
-    /// Whether it was opened: not in a session that is over, nor for a user who is disabled.
+    /// Whether it was opened: not in a session that is over, nor for a user or a client that is disabled.
     type Outcome = bool;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
@@ -120,8 +120,9 @@ impl Operation for OpenFamily {
             WHERE id = $2 AND user_id = $3 AND ended_at IS NULL AND expires_at > $1";
         const OPEN: &str = "INSERT INTO refresh_families (id, root_key, client_id, user_id, session_id, org_id, scope,
             resources, generation, rotated_at, current_jti, created_at, expires_at, idle_expires_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $9, $11, $12 FROM configuration_epoch
-            WHERE id = 1 AND ($4 IS NULL OR EXISTS (SELECT 1 FROM users WHERE users.id = $4 AND is_active = 1))";
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $9, $11, $12
+            WHERE EXISTS (SELECT 1 FROM clients AS c WHERE c.client_id = $3 AND c.is_active = 1)
+                AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = $4 AND u.is_active = 1))";
         let (family, now) = (&self.family, self.context.at);
         if let Some(session) = &family.session_id {
             let row = values![now, session, family.user_id.as_ref()];
@@ -450,18 +451,6 @@ async fn end_scope(
                 .await
         }
     }
-}
-
-/// Ends what a client that is being removed was granted, so that a later client of the same id inherits nothing.
-pub(crate) async fn end_of_client(
-    tx: &mut Tx<'_>,
-    client: &str,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    const END_ALL: &str =
-        "UPDATE refresh_families SET revoked_at = $1, revoked_reason = 'client_removed'
-        WHERE client_id = $2 AND revoked_at IS NULL";
-    tx.execute(END_ALL, values![now, client]).await
 }
 
 /// Tells the feed that families ended, and names their newest access tokens.

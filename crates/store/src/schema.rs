@@ -18,8 +18,8 @@ const MIGRATIONS: &[(&str, &str)] = &[(
 /// The schema this program works with.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// Key of PostgreSQL's advisory lock for migrations: "tokn" in ASCII.
-const LOCK: i64 = 0x746f_6b6e;
+/// "tokn" in ASCII: marks our SQLite files, and is the key of PostgreSQL's advisory lock for migrations.
+const APPLICATION: i64 = 0x746f_6b6e;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, text_hash BYTEA NOT NULL, applied_at BIGINT NOT NULL)";
@@ -70,12 +70,27 @@ fn hash(text: &str) -> Vec<u8> {
         .to_vec()
 }
 
+/// Refuses an SQLite file that another program made, before anything in it is touched.
+pub(crate) fn refuse_foreign_file(connection: &Connection) -> Result<(), StoreError> {
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let is_ours = count("PRAGMA application_id")? == APPLICATION;
+    if is_ours || count("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(());
+    }
+    Err(StoreError::corrupt(
+        "the database file was made by another program",
+    ))
+}
+
 /// Brings an SQLite file to this program's schema.
 pub(crate) fn migrate_sqlite(
     connection: &mut Connection,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    connection.execute_batch(&for_sqlite(CREATE))?;
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    tx.pragma_update(None, "application_id", APPLICATION)?;
+    tx.execute_batch(&for_sqlite(CREATE))?;
+    tx.commit()?;
     while migrate_sqlite_once(connection, now)? {}
     Ok(())
 }
@@ -115,13 +130,28 @@ pub(crate) async fn migrate_postgres(
         .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
         .await?;
     client
-        .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
+        .execute("SELECT pg_advisory_lock($1)", &[&APPLICATION])
         .await?;
+    refuse_foreign_schema(&client).await?;
     client.batch_execute(CREATE).await?;
     while migrate_postgres_once(&client, now).await? {}
     client
-        .execute("SELECT pg_advisory_unlock($1)", &[&LOCK])
+        .execute("SELECT pg_advisory_unlock($1)", &[&APPLICATION])
         .await?;
+    Ok(())
+}
+
+/// Refuses a PostgreSQL schema that holds another program's tables.
+async fn refuse_foreign_schema(client: &tokio_postgres::Client) -> Result<(), StoreError> {
+    const TABLES: &str = "SELECT count(*) FILTER (WHERE tablename = 'schema_migrations'), count(*)
+        FROM pg_catalog.pg_tables WHERE schemaname = current_schema()";
+    let row = client.query_one(TABLES, &[]).await?;
+    let (ours, all): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if ours == 0 && all > 0 {
+        return Err(StoreError::corrupt(
+            "the database schema holds the tables of another program",
+        ));
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The store as its callers see it: open, read, write, check, close.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     Durability, Operation, StoreError, Timestamp, Value,
@@ -25,6 +25,8 @@ pub struct Options {
     pub target: Target,
     /// SQLite: connections that read. PostgreSQL: connections in the pool.
     pub connections: usize,
+    /// PostgreSQL: how long a caller waits for a free connection before it is told to come back.
+    pub connection_wait: Duration,
     /// Fsync even what the operations declare crash-safe.
     pub everything_power_safe: bool,
 }
@@ -40,6 +42,7 @@ impl Options {
         Self {
             target,
             connections,
+            connection_wait: Duration::from_secs(1),
             everything_power_safe: false,
         }
     }
@@ -77,7 +80,7 @@ impl Store {
                 }
             }
             Target::Postgres(url) => {
-                let postgres = Postgres::connect(url, options.connections).await?;
+                let postgres = Postgres::connect(url, options).await?;
                 schema::migrate_postgres(&postgres, now).await?;
                 Engine::Postgres(postgres)
             }
@@ -129,11 +132,24 @@ impl Store {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
+    /// The one of two texts that this engine reads, where one text cannot serve both.
+    pub(crate) fn by_engine(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self.engine {
+            Engine::Sqlite { .. } => sqlite,
+            Engine::Postgres(_) => postgres,
+        }
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
     /// Why it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let Engine::Sqlite { writer, .. } = &self.engine
+            && !writer.is_running()
+        {
+            return Err(StoreError::unavailable("the writer has stopped"));
+        }
         self.first::<i64>("SELECT epoch FROM configuration_epoch", &[])
             .await
             .map(drop)

@@ -70,6 +70,16 @@ where
     }
 }
 
+/// PostgreSQL keeps no NUL in a text, so on both engines it becomes U+FFFD. What parses requests refuses it long
+/// before; here it only must not turn a bad value into a failure.
+pub(crate) fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
+}
+
 /// Builds the parameters of a statement: `values![id, &name, now]`.
 macro_rules! values {
     ($($value:expr),* $(,)?) => { &[$($crate::tx::Value::from($value)),*] };

@@ -4,8 +4,8 @@ use rusqlite::Connection;
 
 use super::{AuditContext, AuditEvent, AuditLine, ChainHead, STREAM_SHIFT};
 use crate::{
-    Durability, Operation, Row, StoreError, Tx,
-    engine::{postgres::PgTx, sqlite},
+    Durability, Operation, Row, StoreError, Tx, Value,
+    engine::sqlite,
     tx::{FromRow, values},
 };
 
@@ -82,30 +82,26 @@ pub(crate) fn save_head_sqlite(
 }
 
 /// On PostgreSQL the head's row is the lock of its stream: taken last in a transaction, so never in a circle.
-pub(crate) async fn append_postgres(
-    tx: &mut PgTx<'_>,
-    stream: i64,
-    line: &AuditLine,
-) -> Result<(), StoreError> {
-    const APPEND: &str = "WITH head AS (
-            INSERT INTO audit_heads AS h (stream, seq, hash)
-            VALUES ($1, 1, sha256($2 || int8send(1) || convert_to($3, 'UTF8')))
-            ON CONFLICT (stream) DO UPDATE
-            SET seq = h.seq + 1, hash = sha256(h.hash || int8send(h.seq + 1) || convert_to($3, 'UTF8'))
-            RETURNING seq, hash)
-        INSERT INTO audit_log (id, at, event, user_id, grant_id, body, hash)
-        SELECT $1 * 1099511627776 + seq, $4, $5, $6, $7, $3, hash FROM head";
-    let genesis = ChainHead::genesis(stream);
-    let row = values![
-        stream,
+pub(crate) const APPEND_POSTGRES: &str = "WITH head AS (
+        INSERT INTO audit_heads AS h (stream, seq, hash)
+        VALUES ($1, 1, sha256($2 || int8send(1) || convert_to($3, 'UTF8')))
+        ON CONFLICT (stream) DO UPDATE
+        SET seq = h.seq + 1, hash = sha256(h.hash || int8send(h.seq + 1) || convert_to($3, 'UTF8'))
+        RETURNING seq, hash)
+    INSERT INTO audit_log (id, at, event, user_id, grant_id, body, hash)
+    SELECT $1 * 1099511627776 + seq, $4, $5, $6, $7, $3, hash FROM head";
+
+/// The parameters of [`APPEND_POSTGRES`].
+pub(crate) fn row_postgres<'a>(genesis: &'a ChainHead, line: &'a AuditLine) -> [Value<'a>; 7] {
+    *values![
+        genesis.stream,
         genesis.hash.as_slice(),
         &line.body,
         line.at,
         line.event,
         line.user_id.as_ref(),
         line.grant_id.as_ref(),
-    ];
-    tx.execute(APPEND, row).await.map(drop)
+    ]
 }
 
 impl FromRow for ChainHead {

@@ -8,13 +8,17 @@ mod append;
 mod checkpoint;
 mod event;
 mod read;
+mod verify;
 
 pub use append::AppendAudit;
-pub(crate) use append::{append_postgres, append_sqlite, load_head_sqlite, save_head_sqlite};
+pub(crate) use append::{
+    APPEND_POSTGRES, append_sqlite, load_head_sqlite, row_postgres, save_head_sqlite,
+};
 pub use checkpoint::{AuditCheckpoint, RecordCheckpoint};
 pub(crate) use event::AuditLine;
 pub use event::{AuditContext, AuditEvent};
-pub use read::{AuditFault, AuditPage, AuditRecord};
+pub use read::{AuditPage, AuditRecord};
+pub use verify::AuditFault;
 
 /// Streams on PostgreSQL. A record's id is `stream * 2^40 + sequence number`.
 pub(crate) const STREAMS: i64 = 64;

@@ -1,23 +1,23 @@
 //! PostgreSQL: a pool of connections, each operation one transaction. `BEGIN` travels with the first statement and
-//! the audit lines travel with `COMMIT`, so a one-statement operation costs two round trips.
+//! the last audit line travels with `COMMIT`, so a one-statement operation costs two round trips.
 
 use std::{sync::atomic::AtomicUsize, sync::atomic::Ordering, time::Duration};
 
 use bytes::BytesMut;
 use deadpool_postgres::{Object, Pool, Runtime};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join3};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::{
-    Durability, Operation, Row, StoreError, Tx, Value,
-    audit::{self, AuditLine},
-    tx::{FromRow, RowKind, TxEngine},
+    Durability, Operation, Options, Row, StoreError, Tx, Value,
+    audit::{self, AuditLine, ChainHead},
+    tx::{FromRow, RowKind, TxEngine, without_nul},
 };
 
 /// A collision is retried this often before the caller hears of it.
 const ATTEMPTS: usize = 4;
-/// How long a caller waits for a free connection.
-const POOL_WAIT: Duration = Duration::from_secs(1);
+/// How long a read or an operation may take with everything it waits for: a server that hangs looks like this.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long one statement may take before the server ends it.
 const STATEMENT_TIMEOUT: &str = "5s";
 
@@ -30,7 +30,7 @@ impl ToSql for Value<'_> {
         match self {
             Value::Null => return Ok(IsNull::Yes),
             Value::Int(int) => out.extend_from_slice(&int.to_be_bytes()),
-            Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Text(text) => out.extend_from_slice(without_nul(text).as_bytes()),
             Value::Bytes(bytes) => out.extend_from_slice(bytes),
         }
         Ok(IsNull::No)
@@ -54,20 +54,21 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn connect(url: &str, connections: usize) -> Result<Self, StoreError> {
+    pub(crate) async fn connect(url: &str, options: &Options) -> Result<Self, StoreError> {
         let mut config = deadpool_postgres::Config::new();
         config.url = Some(url.to_owned());
         config.connect_timeout = Some(Duration::from_secs(5));
         config.keepalives = Some(true);
         config.keepalives_idle = Some(Duration::from_secs(30));
         config.application_name = Some("tokensmith".to_owned());
+        // The last one frees the locks of a node that was stopped in the middle of a transaction.
         config.options = Some(format!(
-            "-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout=4s"
+            "-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout=4s -c idle_in_transaction_session_timeout=10s"
         ));
         config.pool = Some(deadpool_postgres::PoolConfig {
-            max_size: connections.max(2),
+            max_size: options.connections.max(2),
             timeouts: deadpool_postgres::Timeouts {
-                wait: Some(POOL_WAIT),
+                wait: Some(options.connection_wait),
                 create: Some(Duration::from_secs(5)),
                 recycle: Some(Duration::from_secs(2)),
             },
@@ -96,10 +97,15 @@ impl Postgres {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
-        query(&self.connection().await?, sql, values).await
+        let read = async { query(&self.connection().await?, sql, values).await };
+        within_limit(read).await
     }
 
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {
+        within_limit(self.attempts(operation)).await
+    }
+
+    async fn attempts<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {
         for attempt in 1.. {
             match self.attempt(&operation).await {
                 Err(StoreError::Contended(reason)) if attempt < ATTEMPTS => {
@@ -142,13 +148,22 @@ impl Postgres {
         match outcome {
             Ok(outcome) => {
                 let stream = self.streams.fetch_add(1, Ordering::Relaxed) as i64 % audit::STREAMS;
-                engine.commit(&audit, stream).await.map(|()| outcome)
+                match engine.commit(&audit, stream).await {
+                    Ok(()) => Ok(outcome),
+                    Err(error) => Err(engine.roll_back_after(error).await),
+                }
             }
-            Err(error) => {
-                engine.roll_back().await;
-                Err(error)
-            }
+            Err(error) => Err(engine.roll_back_after(error).await),
         }
+    }
+}
+
+async fn within_limit<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::unavailable("the database did not answer")),
     }
 }
 
@@ -190,17 +205,23 @@ impl PgTx<'_> {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
-        let begin = self.begin();
+        self.send(sql, values, None).await
+    }
+
+    /// Sends a statement, `BEGIN` before it if it is the first and `then` after it if there is one, and waits once
+    /// for all the answers. If the statement fails, a `COMMIT` that follows it rolls back.
+    async fn send(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        then: Option<&'static str>,
+    ) -> Result<u64, StoreError> {
         let statement = self.connection.prepare_cached(sql).await?;
+        let before = batch(self.connection, self.begin());
         let refs = as_params(values);
         let rows = self.connection.execute(&statement, &refs);
-        let Some(begin) = begin else {
-            return rows.await.map_err(StoreError::from);
-        };
-        try_join(self.connection.batch_execute(begin), rows)
-            .await
-            .map(|((), rows)| rows)
-            .map_err(StoreError::from)
+        let ((), rows, ()) = try_join3(before, rows, batch(self.connection, then)).await?;
+        Ok(rows)
     }
 
     pub(crate) async fn query<T: FromRow>(
@@ -208,20 +229,11 @@ impl PgTx<'_> {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
-        let begin = self.begin();
-        let Some(begin) = begin else {
-            return query(self.connection, sql, values).await;
-        };
-        let begun = async {
-            self.connection
-                .batch_execute(begin)
-                .await
-                .map_err(StoreError::from)
-        };
-        self.connection.prepare_cached(sql).await?;
-        try_join(begun, query(self.connection, sql, values))
-            .await
-            .map(|((), rows)| rows)
+        let statement = self.connection.prepare_cached(sql).await?;
+        let before = batch(self.connection, self.begin());
+        let refs = as_params(values);
+        let ((), rows) = try_join(before, self.connection.query(&statement, &refs)).await?;
+        read_all(&rows)
     }
 
     /// The opening words, the first time.
@@ -232,27 +244,37 @@ impl PgTx<'_> {
         })
     }
 
+    /// Appends the audit lines and commits; the last line and `COMMIT` travel together.
     async fn commit(&mut self, audit: &[AuditLine], stream: i64) -> Result<(), StoreError> {
-        for line in audit {
-            audit::append_postgres(self, stream, line).await?;
+        let genesis = ChainHead::genesis(stream);
+        let mut lines = audit.iter().peekable();
+        while let Some(line) = lines.next() {
+            let then = lines.peek().is_none().then_some("COMMIT");
+            let row = audit::row_postgres(&genesis, line);
+            self.send(audit::APPEND_POSTGRES, &row, then).await?;
         }
-        if !self.begun {
-            return Ok(());
+        if audit.is_empty() && self.begun {
+            batch(self.connection, Some("COMMIT")).await?;
         }
-        // A COMMIT of a failed transaction answers ROLLBACK without an error, but then a statement failed before.
-        self.connection
-            .batch_execute("COMMIT")
-            .await
-            .map_err(|error| {
-                StoreError::Unavailable(format!("the result of a commit is unknown: {error}"))
-            })
+        Ok(())
     }
 
-    async fn roll_back(&mut self) {
-        if self.begun {
-            // Failing to roll back closes the connection, which rolls back.
+    async fn roll_back_after(&mut self, error: StoreError) -> StoreError {
+        // A connection that is unavailable leaves the pool instead, and the server rolls back.
+        if self.begun && !matches!(error, StoreError::Unavailable(_)) {
             let _ = self.connection.batch_execute("ROLLBACK").await;
         }
+        error
+    }
+}
+
+async fn batch(
+    connection: &Object,
+    sql: Option<&'static str>,
+) -> Result<(), tokio_postgres::Error> {
+    match sql {
+        Some(sql) => connection.batch_execute(sql).await,
+        None => Ok(()),
     }
 }
 
@@ -263,6 +285,10 @@ async fn query<T: FromRow>(
 ) -> Result<Vec<T>, StoreError> {
     let statement = connection.prepare_cached(sql).await?;
     let rows = connection.query(&statement, &as_params(values)).await?;
+    read_all(&rows)
+}
+
+fn read_all<T: FromRow>(rows: &[tokio_postgres::Row]) -> Result<Vec<T>, StoreError> {
     rows.iter()
         .map(|row| T::from_row(&Row(RowKind::Postgres(row))))
         .collect()

@@ -3,14 +3,14 @@
 //! A read runs on the calling thread: a point lookup in the page cache takes 5 to 10 µs, less than handing it to
 //! another thread would (docs/decisions/0003). Long listings are paged by their callers.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, types::ToSqlOutput};
 
 use crate::{
     Row, StoreError, Value,
-    tx::{FromRow, RowKind},
+    tx::{FromRow, RowKind, without_nul},
 };
 
 /// Statements kept prepared on each connection.
@@ -19,6 +19,11 @@ const STATEMENT_CACHE: usize = 256;
 impl rusqlite::ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         use rusqlite::types::ValueRef;
+        if let Value::Text(text) = self
+            && let Cow::Owned(text) = without_nul(text)
+        {
+            return Ok(ToSqlOutput::Owned(text.into()));
+        }
         Ok(ToSqlOutput::Borrowed(match self {
             Value::Null => ValueRef::Null,
             Value::Int(int) => ValueRef::Integer(*int),
@@ -84,6 +89,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    crate::schema::refuse_foreign_file(&connection)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;

@@ -3,7 +3,10 @@
 //! PASSIVE alone never resets a log that is always being written (hundreds of MiB were seen), so past a limit the
 //! short rest is moved with RESTART, for which the writer waits.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{
+    sync::mpsc::{SyncSender, sync_channel},
+    thread::JoinHandle,
+};
 
 use rusqlite::Connection;
 
@@ -14,14 +17,15 @@ const RESTART_ABOVE_FRAMES: i64 = 16_000;
 
 /// Asks the checkpoint thread for work. The thread ends when this is dropped.
 pub(crate) struct Checkpointer {
-    nudge: SyncSender<()>,
+    nudge: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpointer {
     pub(crate) fn start(connection: Connection) -> Result<Self, StoreError> {
         connection.busy_timeout(std::time::Duration::from_millis(100))?;
         let (nudge, nudges) = sync_channel(1);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("sqlite-checkpoint".into())
             .spawn(move || {
                 while nudges.recv().is_ok() {
@@ -31,12 +35,27 @@ impl Checkpointer {
                 }
             })
             .map_err(StoreError::unavailable)?;
-        Ok(Self { nudge })
+        Ok(Self {
+            nudge: Some(nudge),
+            thread: Some(thread),
+        })
     }
 
     /// One nudge may wait; more say nothing new.
     pub(crate) fn nudge(&self) {
-        let _ = self.nudge.try_send(());
+        if let Some(nudge) = &self.nudge {
+            let _ = nudge.try_send(());
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.nudge = None;
+        // Waited for, so that nobody holds the file once the store is dropped.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -68,6 +68,12 @@ impl Writer {
             .map_err(|_| StoreError::unavailable("the writer has stopped"))?
     }
 
+    /// Whether there is anybody left to write.
+    pub(crate) fn is_running(&self) -> bool {
+        let thread = self.thread.lock();
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     pub(crate) fn close(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.lock().take() {
@@ -86,8 +92,8 @@ impl Drop for Writer {
 /// An operation in the queue, whatever its type.
 trait Job: Send {
     fn durability(&self) -> Durability;
-    fn run(&mut self, writer: &mut WriterState) -> Result<(), StoreError>;
-    /// Whether the operation itself went well, so that its savepoint is kept.
+    /// Runs the operation and says whether what it did is kept.
+    fn run(&mut self, writer: &mut WriterState) -> bool;
     fn answer(self: Box<Self>, commit: Result<(), &str>);
 }
 
@@ -102,15 +108,13 @@ impl<O: Operation> Job for Queued<O> {
         self.operation.durability()
     }
 
-    fn run(&mut self, writer: &mut WriterState) -> Result<(), StoreError> {
-        let outcome = writer.run_operation(&self.operation);
-        let failed = outcome.is_err();
+    fn run(&mut self, writer: &mut WriterState) -> bool {
+        let operation = std::panic::AssertUnwindSafe(|| writer.run_operation(&self.operation));
+        let outcome = std::panic::catch_unwind(operation)
+            .unwrap_or_else(|_| Err(StoreError::corrupt("the operation panicked")));
+        let is_kept = outcome.is_ok();
         self.outcome = Some(outcome);
-        if failed {
-            Err(StoreError::corrupt("rolled back"))
-        } else {
-            Ok(())
-        }
+        is_kept
     }
 
     fn answer(self: Box<Self>, commit: Result<(), &str>) {
@@ -132,6 +136,9 @@ struct WriterState {
     data_version: i64,
     checkpointer: Checkpointer,
     since_checkpoint: usize,
+    /// An fsync failed, after which the kernel may have dropped pages it could not write: nothing later written
+    /// through this handle can be trusted to be whole, so nothing is.
+    is_untrusted: bool,
 }
 
 impl WriterState {
@@ -143,6 +150,7 @@ impl WriterState {
             data_version: -1,
             checkpointer,
             since_checkpoint: 0,
+            is_untrusted: false,
         };
         state
             .connection
@@ -152,7 +160,9 @@ impl WriterState {
     }
 
     fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
-        while let Ok(first) = jobs.recv() {
+        while !self.is_untrusted
+            && let Ok(first) = jobs.recv()
+        {
             // On a busy machine this lets callers that are about to write join this commit; on an idle one it
             // returns at once (docs/decisions/0003).
             std::thread::yield_now();
@@ -186,7 +196,7 @@ impl WriterState {
             .and_then(|()| self.run_all(batch));
         match written
             .and_then(|()| self.save_head(&before))
-            .and_then(|()| self.step("COMMIT"))
+            .and_then(|()| self.end_commit())
         {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -198,11 +208,29 @@ impl WriterState {
         }
     }
 
+    fn end_commit(&mut self) -> Result<(), StoreError> {
+        use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+        let committed = self.connection.prepare_cached("COMMIT")?.raw_execute();
+        let code = committed
+            .as_ref()
+            .err()
+            .and_then(|error| error.sqlite_error());
+        if let Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC) =
+            code.map(|code| code.extended_code)
+        {
+            tracing::error!(
+                "an fsync of the database failed; it takes no more writes until the next start"
+            );
+            self.is_untrusted = true;
+        }
+        committed.map(drop).map_err(StoreError::from)
+    }
+
     fn run_all(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         for job in batch {
             let head = self.head.clone();
             self.step("SAVEPOINT operation")?;
-            if job.run(self).is_err() {
+            if !job.run(self) {
                 self.head = head;
                 self.step("ROLLBACK TO operation")?;
             }

@@ -167,7 +167,7 @@ CREATE INDEX sessions_expiry ON sessions (expires_at);
 CREATE TABLE refresh_families (
     id TEXT PRIMARY KEY,
     root_key TEXT NOT NULL,
-    client_id TEXT NOT NULL,
+    client_id TEXT NOT NULL REFERENCES clients (client_id) ON DELETE CASCADE,
     user_id TEXT,
     session_id TEXT,
     org_id TEXT,

@@ -1,0 +1,125 @@
+//! The audit log: what is written, in which order it is read, and that it comes with what it records or not at all.
+
+use tokensmith_store::*;
+
+use crate::{actors::*, ground::*};
+
+fn line(at_: Timestamp, event: AuditEvent) -> AppendAudit {
+    AppendAudit {
+        context: at(at_),
+        event,
+        durability: Durability::CrashSafe,
+    }
+}
+
+/// Does something, then fails.
+struct Fails;
+
+impl Operation for Fails {
+    type Outcome = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let _ = AppendAudit {
+            context: at(NOW),
+            event: AuditEvent::new("never"),
+            durability: Durability::PowerSafe,
+        }
+        .run(tx)
+        .await;
+        ReleaseLease {
+            name: "kept",
+            holder: "a".into(),
+        }
+        .run(tx)
+        .await?;
+        Err(StoreError::Corrupt("on purpose".into()))
+    }
+}
+
+/// Panics in the middle of its transaction.
+struct Panics;
+
+impl Operation for Panics {
+    type Outcome = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        ReleaseLease {
+            name: "kept",
+            holder: "a".into(),
+        }
+        .run(tx)
+        .await?;
+        panic!("on purpose");
+    }
+}
+
+on_both_engines! {
+    async fn lines_are_read_by_user_by_grant_and_newest_first(ground: &Ground) {
+        let store = &ground.store;
+        for minute in 0..70 {
+            let event = AuditEvent::new("token_issued").user(format!("u{}", minute % 2)).grant("g");
+            store.write(line(NOW + MINUTE * minute, event)).await.unwrap();
+        }
+        let times = |lines: Vec<AuditRecord>| lines.iter().map(|line| line.at).collect::<Vec<_>>();
+        let newest = times(store.audit_newest(3).await.unwrap());
+        assert_eq!(newest, [69, 68, 67].map(|minute| NOW + MINUTE * minute));
+        let of_user = times(store.audit_of_user("u1", 2).await.unwrap());
+        assert_eq!(of_user, [69, 67].map(|minute| NOW + MINUTE * minute));
+        let of_grant = times(store.audit_of_grant("g", 2).await.unwrap());
+        assert_eq!(of_grant, [0, 1].map(|minute| NOW + MINUTE * minute));
+        let mut page = AuditPage { after: 0, limit: 30 };
+        let mut seen = 0;
+        while let Some(last) = store.audit_page(page).await.unwrap().last() {
+            seen += store.audit_page(page).await.unwrap().len();
+            page.after = last.id();
+        }
+        assert_eq!(seen, 70);
+        assert_eq!(store.verify_audit().await.unwrap(), (70, Vec::new()));
+    }
+
+    async fn an_operation_that_fails_leaves_neither_row_nor_line(ground: &Ground) {
+        let take = |holder: &str| TakeLease { name: "kept", holder: holder.into(), span: MINUTE, now: NOW };
+        ground.store.write(take("a")).await.unwrap();
+        let failed = ground.store.write(Fails).await;
+        assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{failed:?}");
+        assert_eq!(ground.store.write(take("b")).await.unwrap(), Lease::Taken);
+        assert_eq!(ground.audited("never").await, 0);
+    }
+
+    async fn an_operation_that_panics_leaves_the_store_at_work(ground: &Ground) {
+        let take = |holder: &str| TakeLease { name: "kept", holder: holder.into(), span: MINUTE, now: NOW };
+        ground.store.write(take("a")).await.unwrap();
+        let store = std::sync::Arc::clone(&ground.store);
+        let outcome = tokio::spawn(async move { store.write(Panics).await }).await;
+        assert!(!matches!(outcome, Ok(Ok(()))));
+        assert_eq!(ground.store.write(take("b")).await.unwrap(), Lease::Taken);
+        ground.store.ping().await.expect("it answers");
+    }
+
+    async fn a_refusal_writes_no_line_of_success(ground: &Ground) {
+        let alice = ground.user("alice").await;
+        let org = ground.organization("Activity", &alice).await;
+        let lines = ground.store.audit_newest(99).await.unwrap().len();
+        ground.remove_member(&org, &alice, None).await;
+        ground.add_member(&org, &alice, OrganizationRole::Admin, None).await;
+        assert_eq!(ground.store.audit_newest(99).await.unwrap().len(), lines);
+    }
+
+    async fn a_checkpoint_speaks_only_of_what_is_there(ground: &Ground) {
+        ground.user("alice").await;
+        let store = &ground.store;
+        let grown = store.heads_without_checkpoint().await.unwrap();
+        assert_eq!(grown.len(), 1);
+        let record = |head: &ChainHead| RecordCheckpoint {
+            checkpoint: AuditCheckpoint { head: head.clone(), at: NOW, statement: "a.b.c".into() },
+        };
+        let mut invented = grown[0].clone();
+        invented.hash = [7; 32];
+        assert!(!store.write(record(&invented)).await.unwrap());
+        assert!(store.write(record(&grown[0])).await.unwrap());
+        assert!(!store.write(record(&grown[0])).await.unwrap(), "only once");
+        assert!(store.heads_without_checkpoint().await.unwrap().is_empty());
+        assert_eq!(store.audit_checkpoints().await.unwrap()[0].head, grown[0]);
+        assert_eq!(store.verify_audit_against(&grown).await.unwrap().1, []);
+    }
+}

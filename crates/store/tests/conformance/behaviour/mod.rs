@@ -1,0 +1,10 @@
+//! Part one: what each operation does, one caller at a time.
+
+mod audit;
+mod configuration;
+mod groups;
+mod organizations;
+mod refresh_tokens;
+mod revocations;
+mod sessions;
+mod users;

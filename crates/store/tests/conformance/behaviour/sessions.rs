@@ -1,0 +1,110 @@
+//! Sessions: opened, listed, ended.
+
+use tokensmith_store::*;
+
+use crate::{actors::*, ground::*};
+
+fn end_all(user: &UserId, except: Option<&SessionId>) -> EndSessionsOf {
+    EndSessionsOf {
+        user_id: user.clone(),
+        except: except.cloned(),
+        reason: "logout",
+        revoked_until: NOW + HOUR,
+        context: at(NOW),
+    }
+}
+
+on_both_engines! {
+    async fn an_opened_session_is_a_login(ground: &Ground) {
+        let alice = ground.user("alice").await;
+        let id = ground.session(&alice).await;
+        let session = ground.store.session(&id).await.unwrap().expect("it is there");
+        assert_eq!((&session.user_id, session.ip.as_deref()), (&alice, Some("192.0.2.1")));
+        assert_eq!((session.created_at, session.last_used_at), (NOW, NOW));
+        assert!(session.is_live(NOW));
+        assert_eq!(ground.store.user(&alice).await.unwrap().unwrap().last_login_at, Some(NOW));
+        assert_eq!(ground.audited("login_success").await, 1);
+        assert!(!ground.open_session(&ground.id(), &ground.id(), NOW).await, "a stranger");
+        assert!(ground.store.session(&ground.id()).await.unwrap().is_none());
+    }
+
+    async fn live_sessions_are_listed_newest_first_with_their_last_use(ground: &Ground) {
+        let (alice, bob) = (ground.user("alice").await, ground.user("bob").await);
+        let web = ground.client("web").await;
+        let ids: Vec<SessionId> = (0..4).map(|_| ground.id()).collect();
+        for (minutes, id) in (0..4).zip(&ids) {
+            assert!(ground.open_session(id, &alice, NOW + MINUTE * minutes).await);
+        }
+        ground.session(&bob).await;
+        ground.end_session(&ids[1], NOW + HOUR).await;
+        let family = ground.family(&web, Some((&alice, &ids[0]))).await;
+        ground.rotate(&family, 1, NOW + HOUR).await;
+        let listed = ground.store.sessions_of(&alice, NOW + HOUR, 10).await.unwrap();
+        let found: Vec<_> = listed.iter().map(|session| &session.id).collect();
+        assert_eq!(found, [&ids[3], &ids[2], &ids[0]]);
+        assert_eq!(listed[2].last_used_at, NOW + HOUR);
+        assert_eq!(ground.store.sessions_of(&alice, NOW + HOUR, 2).await.unwrap().len(), 2);
+    }
+
+    async fn an_ended_session_takes_its_refresh_tokens_along(ground: &Ground) {
+        let alice = ground.user("alice").await;
+        let web = ground.client("web").await;
+        let session = ground.session(&alice).await;
+        let other = ground.session(&alice).await;
+        let family = ground.family(&web, Some((&alice, &session))).await;
+        let kept = ground.family(&web, Some((&alice, &other))).await;
+        let ended = ground.end_session(&session, NOW).await;
+        assert_eq!(ended, SessionsEnded { sessions: 1, families: 1 });
+        assert_eq!(ground.end_session(&session, NOW).await, SessionsEnded::default(), "only once");
+        assert_eq!(word(&ground.rotate(&family, 1, NOW).await), "revoked");
+        assert_eq!(word(&ground.rotate(&kept, 1, NOW).await), "rotated");
+        let store = &ground.store;
+        assert!(store.is_revoked(RevocationKind::Session, session.as_str()).await.unwrap());
+        let found = store.session(&session).await.unwrap().unwrap();
+        assert_eq!((found.ended_at, found.ended_reason.as_deref()), (Some(NOW), Some("logout")));
+        assert!(!ground.open_family(ground.new_family(&web, Some((&alice, &session))), NOW).await);
+        assert_eq!(ground.audited("session_ended").await, 1);
+    }
+
+    async fn nobody_ends_the_session_of_another(ground: &Ground) {
+        let (alice, mallory) = (ground.user("alice").await, ground.user("mallory").await);
+        let session = ground.session(&alice).await;
+        let end = |user: &UserId| EndSession {
+            id: session.clone(),
+            user_id: Some(user.clone()),
+            reason: "ended_by_user",
+            revoked_until: NOW + HOUR,
+            context: at(NOW),
+        };
+        assert_eq!(ground.store.write(end(&mallory)).await.unwrap().sessions, 0);
+        assert!(ground.store.session(&session).await.unwrap().unwrap().is_live(NOW));
+        assert_eq!(ground.store.write(end(&alice)).await.unwrap().sessions, 1);
+    }
+
+    async fn all_sessions_of_a_user_end_but_one(ground: &Ground) {
+        let (alice, bob) = (ground.user("alice").await, ground.user("bob").await);
+        let web = ground.client("web").await;
+        let here = ground.session(&alice).await;
+        for _ in 0..3 {
+            let session = ground.session(&alice).await;
+            ground.family(&web, Some((&alice, &session))).await;
+        }
+        let mut alone = ground.new_family(&web, None);
+        alone.user_id = Some(alice.clone());
+        let alone_id = alone.id.clone();
+        assert!(ground.open_family(alone, NOW).await);
+        let kept = ground.family(&web, Some((&alice, &here))).await;
+        let his = ground.session(&bob).await;
+        let store = &ground.store;
+        let ended = store.write(end_all(&alice, Some(&here))).await.unwrap();
+        assert_eq!(ended, SessionsEnded { sessions: 3, families: 4 });
+        assert_eq!(store.sessions_of(&alice, NOW, 9).await.unwrap().len(), 1);
+        assert!(store.session(&his).await.unwrap().unwrap().is_live(NOW));
+        assert!(store.refresh_family(&kept).await.unwrap().unwrap().is_live(NOW));
+        let feed = store.revocations_since(0, 10).await.unwrap();
+        assert_eq!(feed.len(), 4, "a line for each session, and for the family without one");
+        assert_eq!((feed[3].kind, feed[3].subject.as_str()), (RevocationKind::Grant, alone_id.as_str()));
+        assert_eq!(store.write(end_all(&alice, None)).await.unwrap(), SessionsEnded { sessions: 1, families: 1 });
+        assert_eq!(store.write(end_all(&alice, None)).await.unwrap(), SessionsEnded::default());
+    }
+}

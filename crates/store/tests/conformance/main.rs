@@ -1,0 +1,14 @@
+//! One suite that both engines must pass, in four parts: behaviour, races, time edges, faults.
+//!
+//! SQLite runs on a file in a temporary directory, PostgreSQL in a fresh database of the server that
+//! `TOKENSMITH_TEST_POSTGRES_URL` names. Every test ends with `Store::verify`.
+
+mod actors;
+mod behaviour;
+mod faults;
+mod ground;
+mod migrations;
+mod properties;
+mod races;
+mod tampering;
+mod time_edges;
