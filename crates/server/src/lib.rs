@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod app;
+pub mod audit;
 pub mod caller;
 pub mod client_auth;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod extract;
 pub mod groups;
 pub mod health;
+pub mod jobs;
 pub mod jwks;
 pub mod keys;
 pub mod legacy;

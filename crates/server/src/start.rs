@@ -9,13 +9,15 @@ use tokio::net::TcpListener;
 
 use crate::{
     app::{App, StartError},
+    audit,
     config::Config,
     demo,
     entropy::Entropy,
+    jobs,
     listen::{self, Listen},
     now::Clock,
     observe::metrics::Metrics,
-    registry, router,
+    router,
 };
 
 /// Opens everything the configuration names, with demo data if it says so.
@@ -45,13 +47,14 @@ pub async fn serve(
         proxies: app.config().proxies(),
         metrics: Metrics::shared(),
     };
-    let following = tokio::spawn(registry::follow(app.clone()));
+    let mut jobs = jobs::spawn(&app);
     app.readiness().started();
     let stop = async {
         stop.await;
         app.readiness().draining();
     };
     let served = listen::serve(listeners, router::router(app.clone()), listen, stop).await;
-    following.abort();
+    jobs.shutdown().await;
+    audit::checkpoint_all(&app).await?;
     served.map_err(StartError::from)
 }

@@ -47,6 +47,7 @@ impl Dev {
         let config = config(port, &self.data)?;
         observe::logs::install(&config.log, None)?;
         let stop = process::stop_signal()?;
+        tokio::spawn(process::give_back_freed_memory());
         let app = start::open(config).await?;
         println!("ready at {}", app.config().issuer);
         start::serve(app, listeners, stop).await?;

@@ -35,6 +35,7 @@ enum Command {
 
 fn main() -> ExitCode {
     process::create_files_for_the_owner_alone();
+    process::refuse_huge_pages();
     let outcome = match CommandLine::parse().command {
         Command::Dev(dev) => dev.run(),
         Command::Serve(serve) => serve.run(),

@@ -33,6 +33,7 @@ async fn serve(config: Config) -> Result<()> {
     let stop = process::stop_signal()?;
     let listeners = listen::bind(&config.listen)?;
     data::create_directory(&config.data_dir)?;
+    tokio::spawn(process::give_back_freed_memory());
     let app = start::open(config).await?;
     tracing::info!(issuer = %app.config().issuer, store = app.store().engine_name(), "ready");
     start::serve(app, listeners, stop).await?;
