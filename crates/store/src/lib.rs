@@ -5,6 +5,7 @@
 //! No transaction ever leaves this crate.
 
 mod audit;
+mod backup;
 mod client;
 mod engine;
 mod epoch;
@@ -33,6 +34,7 @@ pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
     ChainHead, RecordCheckpoint,
 };
+pub use backup::{BackedUp, back_up_sqlite};
 pub use client::{
     AuthMethod, ChangeClient, Client, ClientChange, ClientSecret, PutClient, RegisterClient,
     Registered, RemoveClient, SecretHash,
