@@ -1,6 +1,6 @@
 //! A user's own account.
 
 mod register;
-mod rules;
+pub mod rules;
 
 pub use register::register;

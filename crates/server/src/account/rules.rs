@@ -13,7 +13,11 @@ const LONGEST_USERNAME: usize = 64;
 const SHORTEST_PASSWORD: usize = 8;
 const LONGEST_PASSWORD: usize = 128;
 
-pub(super) fn check_email(email: &str) -> Result<(), ApiError> {
+/// Whether mail could be sent to this address.
+///
+/// # Errors
+/// 422 with a sentence that says what is acceptable.
+pub fn check_email(email: &str) -> Result<(), ApiError> {
     if is_plausible_email(email) {
         return Ok(());
     }
@@ -49,7 +53,11 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-pub(super) fn check_username(username: &str) -> Result<(), ApiError> {
+/// Whether this is a username.
+///
+/// # Errors
+/// 422 with a sentence that says what is acceptable.
+pub fn check_username(username: &str) -> Result<(), ApiError> {
     let length = username.chars().count();
     let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=LONGEST_USERNAME).contains(&length) && username.chars().all(is_allowed) {
@@ -60,7 +68,11 @@ pub(super) fn check_username(username: &str) -> Result<(), ApiError> {
 }
 
 /// Length alone, in characters of any alphabet.
-pub(super) fn check_password(password: &Secret) -> Result<(), ApiError> {
+/// Whether this may become a password.
+///
+/// # Errors
+/// 422 with a sentence that says what is acceptable.
+pub fn check_password(password: &Secret) -> Result<(), ApiError> {
     let length = password.expose().chars().count();
     if (SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&length) {
         return Ok(());
@@ -141,7 +153,8 @@ mod tests {
         fn a_plausible_address_has_one_at_sign_and_nothing_invisible(text in "[a-z@. \u{200b}\u{0}<]{0,20}") {
             if is_plausible_email(&text) {
                 prop_assert_eq!(text.matches('@').count(), 1);
-                prop_assert!(!text.contains([' ', '\0', '\u{200b}', '<']));
+                let is_hidden = text.contains([' ', '\0', '\u{200b}', '<']);
+                prop_assert!(!is_hidden);
             }
         }
     }

@@ -120,6 +120,11 @@ impl ApiError {
         self
     }
 
+    /// The public sentence.
+    pub fn sentence(&self) -> &str {
+        &self.description
+    }
+
     /// The refusal's word.
     pub fn refusal(&self) -> &'static str {
         self.refusal
