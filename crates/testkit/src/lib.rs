@@ -1,1 +1,12 @@
-//! (being built)
+//! The server under test: the real router, store and listener on a loopback socket, with a clock that is set and
+//! randomness that is seeded. Actors send requests as the people and services of a test; nothing of ours is mocked.
+//!
+//! Dropping a [`TestServer`] checks every invariant of its store.
+
+mod actor;
+mod answer;
+mod server;
+
+pub use actor::{Anonymous, Service, User};
+pub use answer::Answer;
+pub use server::{SIGN_IN_PASSWORD, TestServer};

@@ -1,0 +1,17 @@
+//! The server over HTTP: real router, real store, real socket. Rows named in tests are those of the list of attacks
+//! and bad input that the server is checked against.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+mod login;
+mod refresh;
+
+/// The claims of a token, unchecked.
+fn claims_of(token: &str) -> serde_json::Value {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
