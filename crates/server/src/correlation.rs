@@ -2,7 +2,7 @@
 //! Every log line written while a request is polled carries it, without a span per request.
 //! It names a request; it is no secret and grants nothing.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
@@ -19,17 +19,32 @@ pub static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation
 
 const LONGEST: usize = 64;
 
-/// The id of one request. Cloning it is cheap.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CorrelationId(HeaderValue);
+/// The id of one request, held in place: it is copied with every request and must not allocate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CorrelationId {
+    /// Zero past the length.
+    text: [u8; LONGEST],
+    length: u8,
+}
 
 impl CorrelationId {
     /// The caller's id when it is a valid token and named once, else a new one.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut given = headers.get_all(&X_CORRELATION_ID).iter();
         match (given.next(), given.next()) {
-            (Some(id), None) if is_token(id.as_bytes()) => Self(id.clone()),
+            (Some(id), None) if is_token(id.as_bytes()) => Self::holding(id.as_bytes()),
             _ => Self::fresh(),
+        }
+    }
+
+    /// Takes at most [`LONGEST`] bytes over.
+    fn holding(id: &[u8]) -> Self {
+        let mut text = [0u8; LONGEST];
+        let length = id.len().min(LONGEST);
+        text[..length].copy_from_slice(&id[..length]);
+        Self {
+            text,
+            length: length as u8,
         }
     }
 
@@ -42,22 +57,26 @@ impl CorrelationId {
         for (key, half) in KEYS.iter().zip(text.chunks_exact_mut(16)) {
             write_hex(key.hash_one(count), half);
         }
-        Self(HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII"))
+        Self::holding(&text)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// The id as the value of a header field.
     pub fn header_value(&self) -> HeaderValue {
-        self.0.clone()
+        HeaderValue::from_bytes(self.as_bytes()).expect("a token is visible ASCII")
     }
 
     /// The id of the request that is being polled on this thread, if any.
     pub fn current() -> Option<Self> {
-        CURRENT.with_borrow(Clone::clone)
+        CURRENT.get()
     }
 }
 
@@ -86,7 +105,7 @@ fn write_hex(number: u64, digits: &mut [u8]) {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<CorrelationId>> = const { RefCell::new(None) };
+    static CURRENT: Cell<Option<CorrelationId>> = const { Cell::new(None) };
 }
 
 /// Marks the thread as working for a request until it is dropped.
@@ -106,7 +125,7 @@ pub fn enter(id: Option<CorrelationId>) -> Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.replace(self.before.take());
+        CURRENT.set(self.before);
     }
 }
 
@@ -129,19 +148,14 @@ impl<F: Future + Unpin> Future for Scope<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _entered = enter(Some(self.id.clone()));
+        let _entered = enter(Some(self.id));
         Pin::new(&mut self.future).poll(cx)
     }
 }
 
-/// Puts `id` in place of the id at work and answers with that one: [`enter`] for a future's poll.
-pub(crate) fn swap(id: Option<CorrelationId>) -> Option<CorrelationId> {
-    CURRENT.replace(id)
-}
-
-/// Calls `read` with the id of the request at work, without cloning it.
+/// Calls `read` with the id of the request at work.
 pub(crate) fn with_current<T>(read: impl FnOnce(Option<&str>) -> T) -> T {
-    CURRENT.with_borrow(|current| read(current.as_ref().map(CorrelationId::as_str)))
+    read(CURRENT.get().as_ref().map(CorrelationId::as_str))
 }
 
 #[cfg(test)]
@@ -192,7 +206,7 @@ mod tests {
     async fn work_in_a_scope_belongs_to_its_id_and_nothing_else_does() {
         let id = CorrelationId::fresh();
         assert_eq!(CorrelationId::current(), None);
-        let inside = scope(id.clone(), async {
+        let inside = scope(id, async {
             tokio::task::yield_now().await;
             CorrelationId::current()
         });

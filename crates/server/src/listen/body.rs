@@ -94,6 +94,7 @@ impl HttpBody for Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         self.edge.end_request();
-        self.watch.enter(Phase::Idle);
+        // The time of the answer, or of its last write, is kept: reading the clock is not free.
+        self.watch.go_on(Phase::Idle);
     }
 }

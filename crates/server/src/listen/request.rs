@@ -67,8 +67,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = AtWork;
 
     fn call(&self, request: Request<Incoming>) -> AtWork {
-        let started = now();
-        self.watch.enter_at(Phase::Request, started);
+        let started = self.watch.begin_request();
         self.edge.begin_request();
         let peer = self.peer_of(request.headers());
         let id = CorrelationId::of(request.headers());
@@ -79,7 +78,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
             edge: self.edge.clone(),
             watch: self.watch.clone(),
             span: access::span(&request, &id),
-            id: Some(id.clone()),
+            id,
             method: request.method().clone(),
             series: self.edge.known.of(request.uri().path()),
             unknown: None,
@@ -175,7 +174,7 @@ pub(super) struct AtWork {
     work: Work,
     edge: Arc<Edge>,
     watch: Arc<Watch>,
-    id: Option<CorrelationId>,
+    id: CorrelationId,
     span: Span,
     method: Method,
     series: Option<Arc<EndpointSeries>>,
@@ -203,7 +202,7 @@ impl Future for AtWork {
         }
         let outcome = match &mut this.work {
             Work::Refused(refusal) => Poll::Ready(Err(*refusal)),
-            Work::Routed(route) => poll_route(route, &mut this.id, &this.span, cx),
+            Work::Routed(route) => poll_route(route, this.id, &this.span, cx),
         };
         if this.series.is_none() {
             this.note_series();
@@ -222,14 +221,13 @@ impl Future for AtWork {
 /// Polls the route with the correlation id on the thread; a panic becomes an answer.
 fn poll_route(
     route: &mut RouteFuture<Infallible>,
-    id: &mut Option<CorrelationId>,
+    id: CorrelationId,
     span: &Span,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Response, Refusal>> {
     let _span = span.enter();
-    let before = correlation::swap(id.take());
+    let _entered = correlation::enter(Some(id));
     let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(route).poll(cx)));
-    *id = correlation::swap(before);
     match polled {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(Ok(answer))) => Poll::Ready(Ok(answer)),
@@ -262,12 +260,10 @@ impl AtWork {
             client: self.client,
             took,
         };
-        line.write(answer.status(), error, self.id.as_ref(), &self.span);
-        if let Some(id) = self.id.take() {
-            answer
-                .headers_mut()
-                .insert(&X_CORRELATION_ID, id.header_value());
-        }
+        line.write(answer.status(), error, self.id, &self.span);
+        answer
+            .headers_mut()
+            .insert(&X_CORRELATION_ID, self.id.header_value());
         if self.close || self.edge.is_draining() {
             answer
                 .headers_mut()

@@ -57,6 +57,8 @@ pub(super) struct Watch {
     pub(super) expired: AtomicBool,
     /// The header at hand names `Content-Length`.
     pub(super) names_length: AtomicBool,
+    /// The header at hand began and so far came with one read, at `since`.
+    pub(super) one_read: AtomicBool,
     /// An answer of ours has not left yet, so what is written next is not the parser's own.
     pub(super) unsent: AtomicBool,
     /// The body of the request at work has not been read to its end.
@@ -70,6 +72,7 @@ impl Watch {
             since: AtomicU64::new(now()),
             expired: AtomicBool::new(false),
             names_length: AtomicBool::new(false),
+            one_read: AtomicBool::new(false),
             unsent: AtomicBool::new(false),
             body_pending: AtomicBool::new(false),
         }
@@ -86,6 +89,19 @@ impl Watch {
     pub(super) fn enter_at(&self, phase: Phase, now: u64) {
         self.phase.store(phase as u8, Relaxed);
         self.since.store(now, Relaxed);
+    }
+
+    /// A request begins, now or at the read that brought it whole. Answers with that moment.
+    pub(super) fn begin_request(&self) -> u64 {
+        let came_whole = self.phase() == Phase::Head && self.one_read.load(Relaxed);
+        let started = if came_whole { self.since() } else { now() };
+        self.enter_at(Phase::Request, started);
+        started
+    }
+
+    /// Goes on to a phase that began when the last one did.
+    pub(super) fn go_on(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
     }
 
     /// The moment past which the present phase has lasted too long.

@@ -46,8 +46,9 @@ impl Wire {
             Phase::Idle => {
                 self.head = HeadWatch::default();
                 self.watch.enter(Phase::Head);
+                self.watch.one_read.store(true, Relaxed);
             }
-            Phase::Head => {}
+            Phase::Head => self.watch.one_read.store(false, Relaxed),
             Phase::Request | Phase::Answer | Phase::Linger => return,
         }
         self.head.follow(bytes);

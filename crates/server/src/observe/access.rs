@@ -25,7 +25,7 @@ impl Line<'_> {
         &self,
         status: StatusCode,
         error: Option<ErrorLabel>,
-        id: Option<&CorrelationId>,
+        id: CorrelationId,
         span: &Span,
     ) {
         if !span.is_disabled() {
@@ -36,7 +36,7 @@ impl Line<'_> {
         macro_rules! line {
             ($level:ident) => {
                 if tracing::enabled!(target: TARGET, tracing::Level::$level) {
-                    let _entered = correlation::enter(id.cloned());
+                    let _entered = correlation::enter(Some(id));
                     tracing::event!(
                         target: TARGET, tracing::Level::$level,
                         method = self.method.as_str(), endpoint = self.endpoint, status = status.as_u16(), error,

@@ -62,7 +62,7 @@ fn every_line_of_a_request_carries_its_correlation_id() {
     let id = CorrelationId::fresh();
     let lines = written(LogFormat::Json, "debug", || {
         tracing::info!(target: "tokensmith", "before");
-        let _entered = correlation::enter(Some(id.clone()));
+        let _entered = correlation::enter(Some(id));
         tracing::debug!(target: "tokensmith::x", count = 3u64, ok = true, "inside");
     });
     let records: Vec<Value> = lines
