@@ -139,8 +139,9 @@ async fn who_is_not_a_member_neither_posts_nor_reads() {
 }
 
 #[tokio::test]
-async fn row_261_a_service_does_not_post() {
+async fn row_261_a_service_neither_posts_nor_reads_even_if_listed_as_a_member() {
     let chat = Chat::start().await;
+    chat.auth.set_members(GROUP, &["some-service"]);
     let claims = json!({"sub": "some-service", "client_id": "some-service", "aud": [AUDIENCE]});
     let token = chat.auth.token(claims);
     let path = format!("/api/chat/groups/{GROUP}/messages");
