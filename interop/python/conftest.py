@@ -91,5 +91,5 @@ def group_id(server, alice):
     url = f"{server.url}/api/auth/organizations/{alice['org_id']}/groups"
     answer = requests.get(url, headers=headers, timeout=10)
     assert answer.status_code == 200, answer.text
-    groups = answer.json()
+    groups = answer.json()["groups"]
     return next(group["id"] for group in groups if group["name"] == "E2E Test Group")

@@ -222,25 +222,29 @@ fn list(body: &Value) -> &[Value] {
     body.as_array().or_else(inner).map_or(&[], Vec::as_slice)
 }
 
-/// JSON on few lines, long texts cut.
+/// JSON with a line a member and a line an element, long texts cut.
 fn pretty(body: &str) -> String {
-    let Ok(value) = serde_json::from_str::<Value>(body) else {
-        return shortened(body);
-    };
-    match value {
-        Value::Object(members) => {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(members)) => {
             let lines = members
                 .iter()
-                .map(|(name, value)| format!("        {name}: {}", short(value)));
+                .map(|(name, value)| format!("        {name}: {}", rows(value, "          ")));
             format!("{{\n{}\n      }}", lines.collect::<Vec<_>>().join("\n"))
         }
-        Value::Array(elements) => {
+        Ok(other) => rows(&other, "        "),
+        Err(_) => shortened(body),
+    }
+}
+
+fn rows(value: &Value, indent: &str) -> String {
+    match value {
+        Value::Array(elements) if elements.iter().any(Value::is_object) => {
             let lines = elements
                 .iter()
-                .map(|element| format!("        {}", short(element)));
-            format!("[\n{}\n      ]", lines.collect::<Vec<_>>().join("\n"))
+                .map(|element| format!("{indent}{}\n", short(element)));
+            format!("[\n{}{}]", lines.collect::<String>(), &indent[2..])
         }
-        other => short(&other),
+        other => short(other),
     }
 }
 
