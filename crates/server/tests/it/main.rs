@@ -6,8 +6,13 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod groups;
+mod input;
 mod login;
+mod matrix;
+mod orgs;
 mod refresh;
+mod register;
 
 /// The claims of a token, unchecked.
 fn claims_of(token: &str) -> serde_json::Value {
