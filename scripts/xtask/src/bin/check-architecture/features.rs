@@ -1,5 +1,5 @@
 //! Features of the server keep to themselves: `crates/server/src/<feature>` may import the shared rooms, not another
-//! feature. The exceptions are the lines of ARCHITECTURE.md of the form "- `token` uses `client_auth`: why".
+//! feature. The exceptions stand in ARCHITECTURE.md between the marks `feature-imports`, each line with its reason.
 
 use std::collections::BTreeSet;
 
@@ -24,12 +24,11 @@ const SHARED: &[&str] = &[
     "listen",
     "now",
     "observe",
-    "password",
     "rate_limit",
     "registry",
 ];
 /// Where features are put together: these may name them all.
-const COMPOSITION: &[&str] = &["lib", "app", "router", "start", "demo", "legacy", "jobs"];
+const COMPOSITION: &[&str] = &["lib", "app", "router", "start", "legacy", "jobs"];
 
 /// One feature naming another, and where.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +57,7 @@ pub(crate) fn check(files: &Files) -> Result<Finding> {
         .filter(|import| !allowed.contains(&(import.from.as_str(), import.to.as_str())))
         .map(|import| {
             format!(
-                "{}: `{}` uses `{}`, which ARCHITECTURE.md does not list",
+                "{}: `{}` → `{}`, which ARCHITECTURE.md does not list",
                 import.file, import.from, import.to
             )
         });
@@ -69,7 +68,7 @@ pub(crate) fn check(files: &Files) -> Result<Finding> {
                 .iter()
                 .any(|import| import.from == *from && import.to == *to)
         })
-        .map(|(from, to)| format!("ARCHITECTURE.md lists `{from}` uses `{to}`, but it does not"));
+        .map(|(from, to)| format!("ARCHITECTURE.md lists `{from}` → `{to}`, but it is not so"));
     let note = format!(
         "{} features, {} listed exceptions",
         features.len(),
@@ -165,15 +164,32 @@ fn word(text: &str) -> String {
         .collect()
 }
 
-/// Lines "- `a` uses `b`: why".
+const BEGIN: &str = "<!-- feature-imports -->";
+const END: &str = "<!-- /feature-imports -->";
+
+/// The pairs of lines such as "- `login` → `token`, `session` → `token`: both issue tokens".
 fn exceptions(architecture: &str) -> Vec<(&str, &str)> {
-    architecture.lines().filter_map(exception).collect()
+    let list = architecture
+        .split_once(BEGIN)
+        .and_then(|(_, rest)| rest.split_once(END));
+    list.map_or_else(Vec::new, |(list, _)| {
+        list.lines().flat_map(exceptions_of_line).collect()
+    })
 }
 
-fn exception(line: &str) -> Option<(&str, &str)> {
-    let (from, rest) = line.trim().strip_prefix("- `")?.split_once("` uses `")?;
-    let (to, why) = rest.split_once("`:")?;
-    (!why.trim().is_empty()).then_some((from, to))
+fn exceptions_of_line(line: &str) -> Vec<(&str, &str)> {
+    let reasoned = line
+        .trim()
+        .strip_prefix("- ")
+        .and_then(|line| line.split_once(": "));
+    let Some((pairs, why)) = reasoned else {
+        return Vec::new();
+    };
+    let pairs = pairs.split(", ").filter_map(|pair| pair.split_once(" → "));
+    pairs
+        .filter(|_| !why.trim().is_empty())
+        .map(|(from, to)| (from.trim_matches('`'), to.trim_matches('`')))
+        .collect()
 }
 
 #[cfg(test)]
@@ -216,9 +232,12 @@ mod tests {
 
     #[test]
     fn an_exception_needs_its_reason() {
+        let list = format!(
+            "- `a` → `b`: outside\n{BEGIN}\n- `login` → `token`, `session` → `token`: both issue\n- `c` → `d`: \n{END}"
+        );
         assert_eq!(
-            exceptions("- `token` uses `client_auth`: every grant does\n- `a` uses `b`: \n"),
-            [("token", "client_auth")]
+            exceptions(&list),
+            [("login", "token"), ("session", "token")]
         );
     }
 
