@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::json;
 use tokensmith_oauth2::ClientId;
-use tokensmith_store::{AuditContext, ChangeClient, ClientChange, PutResource, Resource};
+use tokensmith_store::{
+    AuditContext, ChangeClient, ClientChange, PutClient, PutResource, Resource,
+};
 use tokensmith_testkit::{SIGN_IN_PASSWORD, Service, TestServer};
 
 use crate::claims_of;
@@ -436,69 +438,52 @@ async fn row_267_no_scope_is_never_every_scope() {
     }
 }
 
-#[tokio::test]
-async fn row_269_a_token_for_another_audience_is_refused() {
-    let server = TestServer::start().await;
-    let service = server.service("service", "groups:read").await;
-    let other = "https://chat.example.com";
+/// Declares another resource and lets the service ask for tokens for it.
+async fn allow_resource(server: &TestServer, service: &Service, identifier: &str) {
     let resource = Resource {
-        identifier: other.to_owned(),
+        identifier: identifier.to_owned(),
         name: "Chat".to_owned(),
         scopes: Vec::new(),
         signing_algorithm: None,
         access_token_seconds: None,
         created_at: server.now(),
     };
-    let context = AuditContext::operator(server.now());
-    server
-        .app()
-        .store()
-        .write(PutResource { resource, context })
+    let (store, context) = (server.app().store(), AuditContext::operator(server.now()));
+    store
+        .write(PutResource {
+            resource,
+            context: context.clone(),
+        })
         .await
         .unwrap();
-    let mut client = server
-        .app()
-        .store()
-        .client(&ClientId::parse("service").unwrap())
-        .await
-        .unwrap()
-        .unwrap();
+    let id = ClientId::parse(&service.client_id).unwrap();
+    let mut client = store.client(&id).await.unwrap().unwrap();
     client.resources = vec![
         server.app().config().audience().to_owned(),
-        other.to_owned(),
+        identifier.to_owned(),
     ];
-    let context = AuditContext::operator(server.now());
-    server
-        .app()
-        .store()
-        .write(tokensmith_store::PutClient { client, context })
-        .await
-        .unwrap();
-    server
-        .app()
-        .registry()
-        .reload(server.app().store())
-        .await
-        .unwrap();
+    store.write(PutClient { client, context }).await.unwrap();
+    server.app().registry().reload(store).await.unwrap();
+}
+
+#[tokio::test]
+async fn row_269_a_token_for_another_audience_is_refused() {
+    let server = TestServer::start().await;
+    let service = server.service("service", "groups:read").await;
+    let other = "https://chat.example.com";
+    allow_resource(&server, &service, other).await;
     let call = async |access_token: String, status: u16| {
         let mut service = service.clone();
         service.access_token = access_token;
-        service
-            .get("/api/auth/groups/01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f")
-            .await
-            .expect_problem(status)
+        let path = "/api/auth/groups/01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f";
+        service.get(path).await.expect_problem(status)
     };
     let own = token(&server, &service, &[("scope", "groups:read")])
         .await
         .expect(200);
     call(own.text("access_token"), 404).await;
-    let foreign = token(
-        &server,
-        &service,
-        &[("scope", "groups:read"), ("resource", other)],
-    )
-    .await
-    .expect(200);
+    let foreign = [("scope", "groups:read"), ("resource", other)];
+    let foreign = token(&server, &service, &foreign).await.expect(200);
     assert_eq!(
         claims_of(&foreign.text("access_token"))["aud"],
         json!([other])

@@ -2,7 +2,7 @@
 //! whom nothing is there. Also that a refused call changed nothing.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokensmith_store::{GroupId, OrganizationId};
 use tokensmith_testkit::{Answer, Service, TestServer, User};
 
@@ -70,6 +70,49 @@ impl Rule {
     }
 }
 
+/// Method, path, body and rule. `SPARE` is a member of the organization alone, `INSIDER` a member of the group.
+const ROUTES: [(&str, &str, &str, Rule); 14] = [
+    ("GET", "/api/auth/organizations", "", Rule::Users),
+    ("GET", "ORG", "", Rule::Members),
+    ("GET", "ORG/members", "", Rule::Members),
+    (
+        "POST",
+        "ORG/members",
+        r#"{"email": "outsider@example.com"}"#,
+        Rule::Managers,
+    ),
+    (
+        "PATCH",
+        "ORG/members/SPARE",
+        r#"{"role": "member"}"#,
+        Rule::Managers,
+    ),
+    ("DELETE", "ORG/members/SPARE", "", Rule::Managers),
+    ("GET", "ORG/groups", "", Rule::GroupsListed),
+    (
+        "POST",
+        "ORG/groups",
+        r#"{"name": "Another"}"#,
+        Rule::GroupsCreated,
+    ),
+    ("GET", "GROUP", "", Rule::GroupSeen),
+    ("GET", "GROUP/members", "", Rule::GroupSeen),
+    (
+        "PATCH",
+        "GROUP",
+        r#"{"description": "changed"}"#,
+        Rule::GroupManaged,
+    ),
+    (
+        "POST",
+        "GROUP/members",
+        r#"{"user_id": "SPARE"}"#,
+        Rule::GroupManaged,
+    ),
+    ("DELETE", "GROUP/members/INSIDER", "", Rule::GroupManaged),
+    ("DELETE", "GROUP", "", Rule::GroupManaged),
+];
+
 struct Route {
     method: Method,
     path: String,
@@ -129,94 +172,20 @@ async fn house() -> House {
 
 impl House {
     fn routes(&self) -> Vec<Route> {
-        let (org, group, spare) = (&self.org, &self.group, &self.spare.id);
-        let orgs = "/api/auth/organizations";
-        let groups = "/api/auth/groups";
-        let route = |method: Method, path: String, body: Option<Value>, rule: Rule| Route {
-            method,
-            path,
-            body,
-            rule,
+        let filled = |template: &str| {
+            template
+                .replace("ORG", &format!("/api/auth/organizations/{}", self.org))
+                .replace("GROUP", &format!("/api/auth/groups/{}", self.group))
+                .replace("SPARE", self.spare.id.as_str())
+                .replace("INSIDER", self.user(Role::GroupMember).id.as_str())
         };
-        vec![
-            route(Method::GET, orgs.to_owned(), None, Rule::Users),
-            route(Method::GET, format!("{orgs}/{org}"), None, Rule::Members),
-            route(
-                Method::GET,
-                format!("{orgs}/{org}/members"),
-                None,
-                Rule::Members,
-            ),
-            route(
-                Method::POST,
-                format!("{orgs}/{org}/members"),
-                Some(json!({"email": "outsider@example.com"})),
-                Rule::Managers,
-            ),
-            route(
-                Method::PATCH,
-                format!("{orgs}/{org}/members/{spare}"),
-                Some(json!({"role": "member"})),
-                Rule::Managers,
-            ),
-            route(
-                Method::DELETE,
-                format!("{orgs}/{org}/members/{spare}"),
-                None,
-                Rule::Managers,
-            ),
-            route(
-                Method::GET,
-                format!("{orgs}/{org}/groups"),
-                None,
-                Rule::GroupsListed,
-            ),
-            route(
-                Method::POST,
-                format!("{orgs}/{org}/groups"),
-                Some(json!({"name": "Another"})),
-                Rule::GroupsCreated,
-            ),
-            route(
-                Method::GET,
-                format!("{groups}/{group}"),
-                None,
-                Rule::GroupSeen,
-            ),
-            route(
-                Method::GET,
-                format!("{groups}/{group}/members"),
-                None,
-                Rule::GroupSeen,
-            ),
-            route(
-                Method::PATCH,
-                format!("{groups}/{group}"),
-                Some(json!({"description": "changed"})),
-                Rule::GroupManaged,
-            ),
-            route(
-                Method::POST,
-                format!("{groups}/{group}/members"),
-                Some(json!({"user_id": spare})),
-                Rule::GroupManaged,
-            ),
-            route(
-                Method::DELETE,
-                format!(
-                    "{groups}/{group}/members/{}",
-                    self.user(Role::GroupMember).id
-                ),
-                None,
-                Rule::GroupManaged,
-            ),
-            route(
-                Method::DELETE,
-                format!("{groups}/{group}"),
-                None,
-                Rule::GroupManaged,
-            ),
-        ]
+        let routes = ROUTES.iter().map(|(method, path, body, rule)| Route {
+            method: method.parse().unwrap(),
+            path: filled(path),
+            body: (!body.is_empty()).then(|| serde_json::from_str(&filled(body)).unwrap()),
+            rule: *rule,
+        });
+        routes.collect()
     }
 
     fn user(&self, role: Role) -> &User {
