@@ -11,11 +11,13 @@ mod engine;
 mod epoch;
 mod error;
 mod group;
+mod group_member;
 mod id;
 mod lease;
 mod membership;
 mod operation;
 mod organization;
+mod refresh_family;
 mod refresh_token;
 mod resource;
 mod revocation;
@@ -40,10 +42,8 @@ pub use client::{
     Registered, RemoveClient, SecretHash,
 };
 pub use error::StoreError;
-pub use group::{
-    AddGroupMember, CreateGroup, Group, GroupChange, GroupMember, RemoveGroup, RemoveGroupMember,
-    UpdateGroup,
-};
+pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
+pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
 pub use id::{FamilyId, GroupId, IdError, OrganizationId, SessionId, UserId};
 pub use lease::{Lease, ReleaseLease, TakeLease};
 pub use membership::{AddMember, ChangeMemberRole, MembershipChange, RemoveMember};
@@ -52,10 +52,8 @@ pub use organization::{
     CreateOrganization, Membership, Organization, OrganizationCreation, OrganizationMember,
     OrganizationOfUser, OrganizationRole,
 };
-pub use refresh_token::{
-    EndFamilies, FamilyScope, MarkSuccessorUsed, OpenFamily, RefreshFamily, RotateRefreshToken,
-    Rotation,
-};
+pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
+pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};
 pub use revocation::{RevocationKind, RevocationRecord, Revoke, TokenSubjects};
 pub use schema::SCHEMA_VERSION;

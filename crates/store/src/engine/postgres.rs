@@ -97,8 +97,13 @@ impl Postgres {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
-        let read = async { query(&self.connection().await?, sql, values).await };
-        within_limit(read).await
+        let connection = self.connection().await?;
+        let answer = within_limit(query(&connection, sql, values)).await;
+        if matches!(answer, Err(StoreError::Unavailable(_))) {
+            // It may hang, or still owe an answer.
+            drop(Object::take(connection));
+        }
+        answer
     }
 
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {

@@ -203,6 +203,8 @@ impl WriterState {
                 tracing::error!(error = %error, operations = batch.len(), "a commit failed; nothing of it was kept");
                 let _ = self.step("ROLLBACK");
                 self.data_version = -1;
+                // On a full disk, moving the log into the database file makes its space good for use again.
+                self.since_checkpoint = CHECKPOINT_EVERY;
                 Err(error)
             }
         }

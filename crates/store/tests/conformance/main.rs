@@ -3,6 +3,8 @@
 //! SQLite runs on a file in a temporary directory, PostgreSQL in a fresh database of the server that
 //! `TOKENSMITH_TEST_POSTGRES_URL` names. Every test ends with `Store::verify`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod actors;
 mod behaviour;
 mod faults;
