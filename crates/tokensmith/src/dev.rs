@@ -1,20 +1,12 @@
 //! `tokensmith dev`: everything on one embedded SQLite file, without configuration, with demo data.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
-use tokensmith_server::{
-    config::{Config, MasterKey},
-    entropy::Entropy,
-    listen, observe, start,
-};
+use anyhow::{Context, Result, anyhow};
+use tokensmith_server::{listen, observe, start};
 use tokio::net::TcpListener;
 
-use crate::{data, process};
+use crate::{banner, data, process};
 
 /// Try it: a server with demo data on one SQLite file, no configuration needed.
 ///
@@ -37,19 +29,20 @@ impl Dev {
     }
 
     async fn serve(self) -> Result<()> {
-        let listeners = bind(self.port)?;
+        let listeners =
+            bind(self.port).map_err(|error| anyhow!("{error}; choose another port with --port"))?;
         let port = listeners
             .first()
             .context("no address to listen on")?
             .local_addr()?
             .port();
         data::create_directory(&self.data)?;
-        let config = config(port, &self.data)?;
+        let config = data::dev_config(port, &self.data)?;
         observe::logs::install(&config.log, None)?;
         let stop = process::stop_signal()?;
         tokio::spawn(process::give_back_freed_memory());
         let app = start::open(config).await?;
-        println!("ready at {}", app.config().issuer);
+        banner::print(&app);
         start::serve(app, listeners, stop).await?;
         Ok(())
     }
@@ -65,12 +58,4 @@ fn bind(port: u16) -> Result<Vec<TcpListener>> {
         Err(_) => {}
     }
     Ok(listeners)
-}
-
-/// The configuration of `dev` for this data directory, with the master key that is kept in it.
-fn config(port: u16, data: &Path) -> Result<Config> {
-    let mut config = Config::dev(port, data);
-    let key = MasterKey::kept_in(&data.join("master.key"), || Entropy::default().bytes());
-    config.master_key = Some(key.context("the master key cannot be used")?);
-    Ok(config)
 }

@@ -1,24 +1,41 @@
 //! The `tokensmith` command: one file per command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage (or, for
-//! `audit verify`, a broken log).
+//! `audit verify`, a log that was changed).
 
+mod audit;
+mod backup;
+mod banner;
+mod client;
+mod config;
 mod data;
 mod dev;
+mod group;
+mod key;
+mod listing;
+mod migrate;
+mod org;
 mod process;
+mod role;
+mod secret_input;
 mod serve;
+mod token;
+mod user;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An OAuth 2 / OpenID Connect authorization server in one binary.
+///
+/// `tokensmith dev` shows it with demo data. `tokensmith serve` runs it in production. The other commands work on the
+/// data of either, also while it runs.
 #[derive(Debug, Parser)]
 #[command(
     name = "tokensmith",
     version,
-    about,
     max_term_width = 110,
     disable_help_subcommand = true
 )]
@@ -31,20 +48,44 @@ struct CommandLine {
 enum Command {
     Dev(dev::Dev),
     Serve(serve::Serve),
+    User(user::UserCommand),
+    Org(org::OrgCommand),
+    Group(group::GroupCommand),
+    Role(role::RoleCommand),
+    Client(client::ClientCommand),
+    Key(key::KeyCommand),
+    Token(token::TokenCommand),
+    Audit(audit::AuditCommand),
+    Migrate(migrate::Migrate),
+    Backup(backup::BackupCommand),
+    Config(config::ConfigCommand),
+}
+
+impl Command {
+    fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Dev(command) => command.run(),
+            Self::Serve(command) => command.run(),
+            Self::User(command) => command.run(),
+            Self::Org(command) => command.run(),
+            Self::Group(command) => command.run(),
+            Self::Role(command) => command.run(),
+            Self::Client(command) => command.run(),
+            Self::Key(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::Audit(command) => command.run(),
+            Self::Migrate(command) => command.run(),
+            Self::Backup(command) => command.run(),
+            Self::Config(command) => command.run(),
+        }
+    }
 }
 
 fn main() -> ExitCode {
     process::create_files_for_the_owner_alone();
     process::refuse_huge_pages();
-    let outcome = match CommandLine::parse().command {
-        Command::Dev(dev) => dev.run(),
-        Command::Serve(serve) => serve.run(),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("tokensmith: {}", format!("{error:#}").trim_end());
-            ExitCode::FAILURE
-        }
-    }
+    CommandLine::parse().command.run().unwrap_or_else(|error| {
+        eprintln!("tokensmith: {}", format!("{error:#}").trim_end());
+        ExitCode::FAILURE
+    })
 }

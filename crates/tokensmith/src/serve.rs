@@ -23,9 +23,13 @@ impl Serve {
     pub(crate) fn run(self) -> Result<ExitCode> {
         process::warm_up_entropy();
         let config = Config::load(self.config.as_deref(), data::environment())?;
-        observe::logs::install(&config.log, None)?;
-        process::runtime()?.block_on(serve(config))?;
-        Ok(ExitCode::SUCCESS)
+        let (traces, layer) = observe::otel::Traces::start(&config.otel)?.unzip();
+        observe::logs::install(&config.log, layer)?;
+        let served = process::runtime()?.block_on(serve(config));
+        if let Some(traces) = traces {
+            traces.shutdown();
+        }
+        served.map(|()| ExitCode::SUCCESS)
     }
 }
 
