@@ -14,6 +14,8 @@ pub struct Standing {
     pub email: String,
     /// The user's role in the organization asked about, if both are still there and the organization is active.
     pub role: Option<OrganizationRole>,
+    /// The user's roles over the whole server.
+    pub roles: Vec<String>,
 }
 
 impl FromRow for Standing {
@@ -21,6 +23,7 @@ impl FromRow for Standing {
         Ok(Self {
             email: row.text(0)?,
             role: row.opt_word(1)?,
+            roles: row.json(2)?,
         })
     }
 }
@@ -57,7 +60,7 @@ impl Store {
     ) -> Result<Option<Standing>, StoreError> {
         const READ: &str = "SELECT u.email, (SELECT m.role FROM memberships AS m
                 JOIN organizations AS o ON o.id = m.org_id
-                WHERE m.org_id = $1 AND m.user_id = u.id AND o.is_active = 1)
+                WHERE m.org_id = $1 AND m.user_id = u.id AND o.is_active = 1), u.roles
             FROM users AS u JOIN sessions AS s ON s.user_id = u.id
             WHERE u.id = $2 AND u.is_active = 1 AND s.id = $3 AND s.ended_at IS NULL AND s.expires_at > $4";
         self.first(READ, values![org, user, session, now]).await

@@ -99,11 +99,15 @@ impl Postgres {
     ) -> Result<Vec<T>, StoreError> {
         let connection = self.connection().await?;
         let answer = within_limit(query(&connection, sql, values)).await;
-        if matches!(answer, Err(StoreError::Unavailable(_))) {
-            // It may hang, or still owe an answer.
-            drop(Object::take(connection));
+        if !matches!(answer, Err(StoreError::Unavailable(_))) {
+            return answer;
         }
-        answer
+        // It may hang or still owe an answer, so it leaves the pool. If it was dead already, another one may live.
+        let connection = Object::take(connection);
+        if !connection.is_closed() {
+            return answer;
+        }
+        within_limit(query(&self.connection().await?, sql, values)).await
     }
 
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {
@@ -139,6 +143,7 @@ impl Postgres {
         let engine = PgTx {
             connection,
             begun: false,
+            commit_was_sent: false,
             durability: operation.durability(),
         };
         let mut tx = Tx {
@@ -201,6 +206,7 @@ impl Drop for Unfinished {
 pub(crate) struct PgTx<'a> {
     connection: &'a Object,
     begun: bool,
+    commit_was_sent: bool,
     durability: Durability,
 }
 
@@ -224,6 +230,7 @@ impl PgTx<'_> {
         let statement = self.connection.prepare_cached(sql).await?;
         let before = batch(self.connection, self.begin());
         let refs = as_params(values);
+        self.commit_was_sent |= then.is_some();
         let rows = self.connection.execute(&statement, &refs);
         let ((), rows, ()) = try_join3(before, rows, batch(self.connection, then)).await?;
         Ok(rows)
@@ -259,17 +266,29 @@ impl PgTx<'_> {
             self.send(audit::APPEND_POSTGRES, &row, then).await?;
         }
         if audit.is_empty() && self.begun {
+            self.commit_was_sent = true;
             batch(self.connection, Some("COMMIT")).await?;
         }
         Ok(())
     }
 
     async fn roll_back_after(&mut self, error: StoreError) -> StoreError {
-        // A connection that is unavailable leaves the pool instead, and the server rolls back.
-        if self.begun && !matches!(error, StoreError::Unavailable(_)) {
-            let _ = self.connection.batch_execute("ROLLBACK").await;
+        match error {
+            // Nothing was committed, and the server rolls back when it notices: it may be tried on another connection.
+            StoreError::Unavailable(reason)
+                if self.connection.is_closed() && !self.commit_was_sent =>
+            {
+                StoreError::Contended(reason)
+            }
+            // The connection leaves the pool. The answer to a commit may have been lost.
+            StoreError::Unavailable(_) => error,
+            _ => {
+                if self.begun {
+                    let _ = self.connection.batch_execute("ROLLBACK").await;
+                }
+                error
+            }
         }
-        error
     }
 }
 
