@@ -56,7 +56,7 @@ impl Connection {
         }
         // Listen again before looking: a signal sent in between is found by one or the other.
         self.signal.set(self.edge.signal.clone().notified_owned());
-        if self.signal.as_mut().poll(cx).is_ready() {
+        if poll_in_full(self.signal.as_mut(), cx).is_ready() {
             cx.waker().wake_by_ref();
         }
         self.epoch = Some(self.edge.epoch());
@@ -87,7 +87,7 @@ impl Connection {
                 return false;
             }
             self.registered = true;
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if poll_in_full(self.timer.as_mut(), cx).is_pending() {
                 return false;
             }
             if deadline > now() {
@@ -126,5 +126,46 @@ impl Future for Connection {
         } else {
             Poll::Pending
         }
+    }
+}
+
+/// Polls past the cooperative budget of the task. A timer or signal that is put off for want of
+/// budget has not noted the task, and nobody would wake it when the time comes.
+fn poll_in_full<F: Future>(mut future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    let polled = std::future::poll_fn(|cx| future.as_mut().poll(cx));
+    Pin::new(&mut tokio::task::unconstrained(polled)).poll(cx)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_timer_is_set_although_the_budget_of_the_task_is_spent() {
+        let mut timer = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+        let mut is_set = false;
+        let fired = std::future::poll_fn(|cx| {
+            if !std::mem::replace(&mut is_set, true) {
+                while has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(cx);
+                }
+                return poll_in_full(timer.as_mut(), cx);
+            }
+            if timer.is_elapsed() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        assert!(
+            tokio::time::timeout(Duration::from_secs(2), fired)
+                .await
+                .is_ok()
+        );
     }
 }
