@@ -7,4 +7,5 @@ mod organizations;
 mod refresh_tokens;
 mod revocations;
 mod sessions;
+mod standing;
 mod users;
