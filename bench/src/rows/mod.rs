@@ -39,5 +39,6 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("memory-rest", |_| memory::at_rest()),
     ("memory-grants", |_| memory::after_grants()),
     ("commits", commits::measure),
-    ("scale", scale::measure),
+    ("scale-same", scale::same_clients),
+    ("scale-all", scale::all_clients),
 ];
