@@ -1,5 +1,7 @@
 //! The built binary, as people and service managers use it: real processes, real files, real HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod audit;
 mod commands;
 mod dev;
