@@ -30,9 +30,9 @@ pub struct AccessTokenClaims<'a> {
     /// The organization the user acts in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub org_id: Option<&'a str>,
-    /// The user's roles in that organization; absent for a service.
+    /// The user's role in that organization and roles over the whole server; absent for a service.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub roles: Option<Vec<&'static str>>,
+    pub roles: Option<Vec<&'a str>>,
     /// The session it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<&'a str>,

@@ -111,7 +111,7 @@ fn mint(of: &Minting<'_>, jti: &str, context: &RequestContext) -> Result<AccessT
         claims.sub = user.user_id.as_str();
         claims.email = Some(&standing.email);
         claims.org_id = user.org_id.as_ref().map(|org| org.as_str());
-        claims.roles = Some(standing.role.iter().map(|role| role.as_str()).collect());
+        claims.roles = Some(roles(standing));
         claims.sid = Some(user.session_id.as_str());
     }
     let token = sign(of, &claims, context)?;
@@ -119,6 +119,17 @@ fn mint(of: &Minting<'_>, jti: &str, context: &RequestContext) -> Result<AccessT
         token: Secret::from(token),
         expires_in: lifetime.as_secs(),
     })
+}
+
+/// The role in the organization first, then those over the whole server, none of them twice.
+fn roles(standing: &Standing) -> Vec<&str> {
+    let mut roles: Vec<&str> = standing.role.iter().map(|role| role.as_str()).collect();
+    for role in &standing.roles {
+        if !roles.contains(&role.as_str()) {
+            roles.push(role);
+        }
+    }
+    roles
 }
 
 fn sign(

@@ -73,6 +73,34 @@ async fn the_access_token_says_who_in_which_organization_and_as_what() {
 }
 
 #[tokio::test]
+async fn roles_over_the_whole_server_stand_beside_the_role_in_the_organization() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let root = RegisterUser {
+        id: server.app().entropy().uuid(server.now()).into(),
+        email: "root@example.com".to_owned(),
+        username: None,
+        password_hash: Some(PasswordHash::new(weak_hash())),
+        roles: vec!["admin".to_owned(), "auditor".to_owned()],
+        context: AuditContext::operator(server.now()),
+    };
+    server.app().store().write(root).await.unwrap();
+    let roles = async || {
+        let answer = server
+            .anonymous()
+            .login("root@example.com", SIGN_IN_PASSWORD)
+            .await;
+        claims_of(&answer.expect(200).text("access_token"))["roles"].clone()
+    };
+    assert_eq!(roles().await, json!(["admin", "auditor"]));
+    let org = alice.creates_organization("Activity").await;
+    let members = format!("/api/auth/organizations/{org}/members");
+    let body = json!({"email": "root@example.com", "role": "admin"});
+    alice.post(&members, body).await.expect(201);
+    assert_eq!(roles().await, json!(["admin", "auditor"]));
+}
+
+#[tokio::test]
 async fn unknown_user_wrong_password_and_disabled_user_get_one_answer() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
@@ -121,23 +149,22 @@ async fn unknown_user_wrong_password_and_disabled_user_get_one_answer() {
 #[tokio::test]
 async fn an_unknown_user_costs_as_much_hashing_as_a_known_one() {
     let server =
-        TestServer::start_with(|config| config.hashing.memory = ByteSize::new(8 << 20)).await;
+        TestServer::start_with(|config| config.hashing.memory = ByteSize::new(32 << 20)).await;
     let alice = server.user("alice").await;
     let anonymous = server.anonymous();
-    let mut medians = Vec::new();
-    for email in [alice.email.as_str(), "nobody@example.com"] {
-        let mut times = Vec::new();
-        for _ in 0..9 {
+    let logins = [alice.email.as_str(), "nobody@example.com"];
+    let mut shortest = [Duration::MAX; 2];
+    for _ in 0..9 {
+        for (login, shortest) in logins.iter().zip(&mut shortest) {
             let started = std::time::Instant::now();
-            anonymous.login(email, "wrong password").await.expect(401);
-            times.push(started.elapsed());
-            server.advance(Duration::from_secs(60));
+            anonymous.login(login, "wrong password").await.expect(401);
+            *shortest = started.elapsed().min(*shortest);
         }
-        times.sort();
-        medians.push(times[4]);
+        server.advance(Duration::from_secs(60));
     }
-    // A look-up without hashing would be fifty times faster; the bound leaves room for a busy machine.
-    assert!(medians[1] * 3 > medians[0], "{medians:?}");
+    // The shortest times, taken in turn, are those a busy machine disturbs least. Without hashing, an unknown user
+    // would be answered at least ten times faster.
+    assert!(shortest[1] * 3 > shortest[0] * 2, "{shortest:?}");
 }
 
 #[tokio::test]
@@ -309,24 +336,27 @@ async fn too_many_failures_are_answered_429_even_for_the_right_password() {
 
 #[tokio::test]
 async fn guesses_sent_all_at_once_are_limited_like_guesses_sent_one_by_one() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|config| {
+        config.hashing.memory = ByteSize::new(32 << 20);
+        config.hashing.threads = std::num::NonZeroUsize::MIN;
+    })
+    .await;
     let alice = server.user("alice").await;
-    let anonymous = server.anonymous();
-    let guesses = (0..50).map(|number| {
-        let (anonymous, email) = (anonymous.clone(), alice.email.clone());
-        tokio::spawn(async move {
-            anonymous
-                .login(&email, &format!("guess {number}"))
-                .await
-                .status
-        })
+    // The last of them is right. It is let in with the others, and judged when too many have failed.
+    let guesses = (0..30).map(|number| {
+        let (anonymous, email) = (server.anonymous(), alice.email.clone());
+        let guess = match number {
+            29 => SIGN_IN_PASSWORD.to_owned(),
+            _ => format!("guess {number}"),
+        };
+        tokio::spawn(async move { anonymous.login(&email, &guess).await.status })
     });
     let mut answers = Vec::new();
     for guess in guesses.collect::<Vec<_>>() {
         answers.push(guess.await.unwrap());
     }
     let judged = answers.iter().filter(|status| **status == 401).count();
-    assert!((1..=12).contains(&judged), "{judged} guesses were judged");
+    assert_eq!(judged, 10, "{answers:?}");
     assert!(
         answers.iter().all(|status| [401, 429].contains(status)),
         "{answers:?}"
