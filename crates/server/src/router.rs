@@ -8,8 +8,8 @@ use axum::{
 use http::StatusCode;
 
 use crate::{
-    account, app::App, error::ApiError, groups, jwks, legacy, login, metadata,
-    orgs, session, status, token,
+    account, app::App, error::ApiError, groups, jwks, legacy, login, metadata, orgs, session,
+    status, token,
 };
 
 /// All routes of the server.
