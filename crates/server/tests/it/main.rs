@@ -8,11 +8,13 @@
 
 mod groups;
 mod input;
+mod introspect;
 mod login;
 mod matrix;
 mod orgs;
 mod refresh;
 mod register;
+mod revoke;
 
 /// The claims of a token, unchecked.
 fn claims_of(token: &str) -> serde_json::Value {
