@@ -33,6 +33,8 @@ pub(crate) struct Claims {
     #[serde(default, deserialize_with = "present")]
     jti: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    grant_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     client_id: Option<String>,
     #[serde(default, deserialize_with = "present")]
     scope: Option<Scope>,
@@ -62,10 +64,12 @@ impl Claims {
     pub(crate) fn accept(self, expected: &Expected<'_>) -> Result<AccessToken, TokenError> {
         self.check(expected)?;
         let (jti, issued_at) = (self.jti.clone(), self.iat.map(|iat| iat.0));
+        let grant_id = self.grant_id.clone();
         let expires_at = self.exp.0;
         Ok(AccessToken {
             principal: self.principal()?,
             jti,
+            grant_id,
             issued_at,
             expires_at,
         })
@@ -302,6 +306,7 @@ mod tests {
             "nbf",
             "iat",
             "jti",
+            "grant_id",
             "client_id",
             "scope",
             "scopes",

@@ -57,6 +57,8 @@ pub struct AccessToken {
     pub principal: Principal,
     /// The token's id.
     pub jti: Option<String>,
+    /// The refresh token family the token came with.
+    pub grant_id: Option<String>,
     /// Seconds since 1970.
     pub issued_at: Option<u64>,
     /// Seconds since 1970; the token is refused from then on.

@@ -68,6 +68,7 @@ pub(crate) enum Cause {
     Scope(Scope),
     Forbidden(&'static str),
     Unavailable,
+    RevocationsUnknown,
 }
 
 impl From<TokenError> for Cause {
@@ -97,7 +98,7 @@ impl Refusal {
             Cause::Misplaced(_) => StatusCode::BAD_REQUEST,
             Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Cause::Scope(_) | Cause::Forbidden(_) => StatusCode::FORBIDDEN,
-            Cause::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Cause::Unavailable | Cause::RevocationsUnknown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -126,6 +127,7 @@ impl Refusal {
             Cause::Token(error) => error.to_string(),
             Cause::Scope(scope) => format!("the scope {scope} is required"),
             Cause::Unavailable => "the issuer's keys are not available".to_owned(),
+            Cause::RevocationsUnknown => "the issuer cannot be asked about revocations".to_owned(),
         }
     }
 
@@ -172,7 +174,7 @@ impl IntoResponse for Refusal {
         if let Some(challenge) = challenge {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        if matches!(self.cause, Cause::Unavailable) {
+        if matches!(self.cause, Cause::Unavailable | Cause::RevocationsUnknown) {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_SECONDS)));

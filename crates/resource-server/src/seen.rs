@@ -76,6 +76,7 @@ mod tests {
         });
         Arc::new(AccessToken {
             principal,
+            grant_id: None,
             jti: None,
             issued_at: None,
             expires_at,

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Uri};
 use tokensmith_jose::{Expect, MAX_TOKEN, Verified, VerifyError};
 use tokensmith_oauth2::ScopeHierarchy;
@@ -26,6 +27,17 @@ const ACCESS_TOKEN: Expect<'static> = Expect::typ(&["at+jwt"]);
 pub trait Revocations: Send + Sync + 'static {
     /// Whether this token, or the session, user or client behind it, was revoked.
     fn is_revoked(&self, token: &AccessToken) -> bool;
+
+    /// Whether what is known is recent enough to accept a token on its strength.
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    /// Asks the issuer whether a token is active, while what is known is not current. `None`: nobody can say, and
+    /// the request is refused with 503.
+    fn ask_issuer<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Option<bool>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// Verifies the tokens of one issuer for one audience. Cloning is cheap and shares keys and cache.
@@ -112,12 +124,8 @@ impl Shared {
         }
         let token = self.accept(text).await?;
         // Not part of what is remembered: a revocation counts from the next request on.
-        if self
-            .revocations
-            .as_ref()
-            .is_some_and(|revocations| revocations.is_revoked(&token))
-        {
-            return Err(TokenError::Revoked.into());
+        if let Some(revocations) = &self.revocations {
+            check_revocation(revocations.as_ref(), &token, text).await?;
         }
         Ok(token)
     }
@@ -171,6 +179,24 @@ impl Shared {
         let token = Arc::new(claims.accept(&expected)?);
         self.seen.insert(seen.hash, generation, Arc::clone(&token));
         Ok(token)
+    }
+}
+
+async fn check_revocation(
+    revocations: &dyn Revocations,
+    token: &AccessToken,
+    text: &str,
+) -> Result<(), Cause> {
+    if revocations.is_revoked(token) {
+        return Err(TokenError::Revoked.into());
+    }
+    if revocations.is_current() {
+        return Ok(());
+    }
+    match revocations.ask_issuer(text).await {
+        Some(true) => Ok(()),
+        Some(false) => Err(TokenError::Revoked.into()),
+        None => Err(Cause::RevocationsUnknown),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     password::Hashing,
     rate_limit::Limits,
     registry::{self, Registry},
+    revocations::FeedEnd,
     token::RefreshRoot,
 };
 
@@ -32,6 +33,7 @@ struct Inner {
     client_auth: ClientAuth,
     refresh_root: RefreshRoot,
     limits: Limits,
+    feed_end: FeedEnd,
     clock: Clock,
     entropy: Entropy,
     readiness: Readiness,
@@ -80,6 +82,7 @@ impl App {
             client_auth,
             refresh_root,
             limits: Limits::default(),
+            feed_end: FeedEnd::default(),
             clock,
             entropy,
             readiness: Readiness::default(),
@@ -126,6 +129,11 @@ impl App {
     /// How often callers may try.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Where the feed of revocations ends.
+    pub fn feed_end(&self) -> &FeedEnd {
+        &self.0.feed_end
     }
 
     /// The clock. Only the edge reads it; see [`crate::now::Now`].

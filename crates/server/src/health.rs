@@ -118,6 +118,11 @@ impl Readiness {
         self.0.store(DRAINING, Ordering::Relaxed);
     }
 
+    /// Whether the process was asked to stop.
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == DRAINING
+    }
+
     /// The answer of `/ready`.
     pub fn answer(&self, health: &Health) -> Response {
         let status = match self.0.load(Ordering::Relaxed) {

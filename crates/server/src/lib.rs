@@ -31,6 +31,7 @@ pub mod orgs;
 pub mod password;
 pub mod rate_limit;
 pub mod registry;
+pub mod revocations;
 pub mod revoke;
 pub mod router;
 pub mod session;

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::{
     account, app::App, error::ApiError, groups, introspect, jwks, legacy, login, metadata, orgs,
-    revoke, session, status, token,
+    revocations, revoke, session, status, token,
 };
 
 /// All routes of the server.
@@ -24,6 +24,7 @@ pub fn router(app: App) -> Router {
         .route("/oauth/token", post(token::token))
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/revoke", post(revoke::revoke))
+        .route("/oauth/revocations", get(revocations::revocations))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))

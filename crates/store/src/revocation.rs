@@ -140,6 +140,16 @@ impl Store {
         Ok(found.is_some())
     }
 
+    /// The number of the newest line there ever was; it never goes back, whatever is swept.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn revocation_cursor(&self) -> Result<i64, StoreError> {
+        const NEWEST: &str = "SELECT value FROM counters WHERE name = 'revocation'";
+        let newest = self.first(NEWEST, values![]).await?;
+        newest.ok_or_else(|| StoreError::corrupt("the counter of revocations is missing"))
+    }
+
     /// The lines of the feed after `id` (0: from the first), in order.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     app::{App, StartError},
-    registry,
+    registry, revocations,
 };
 
 /// A lease is held for so many turns of its job, so that one late turn does not hand it over.
@@ -31,6 +31,7 @@ pub fn spawn(app: &App) -> JoinSet<()> {
         app: app.clone(),
     };
     jobs.spawn(registry::follow(app.clone()));
+    jobs.spawn(revocations::follow(app.clone()));
     jobs.spawn(keys::tend(job("signing-keys")));
     jobs.spawn(checkpoints::make(job("audit-checkpoints")));
     jobs.spawn(sweep::sweep(job("sweep")));

@@ -14,6 +14,7 @@ mod matrix;
 mod orgs;
 mod refresh;
 mod register;
+mod revocation_feed;
 mod revoke;
 
 /// The claims of a token, unchecked.

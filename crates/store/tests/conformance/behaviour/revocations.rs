@@ -86,7 +86,9 @@ on_both_engines! {
         let sweep = Sweep { expired: Expired::Revocations, before: NOW + DAY, limit: 10 };
         assert_eq!(store.write(sweep).await.unwrap(), 1);
         store.write(revoke(RevocationKind::Token, "t2")).await.unwrap();
-        assert!(store.revocations_since(0, 9).await.unwrap()[0].id > before);
+        let newest = store.revocations_since(0, 9).await.unwrap()[0].id;
+        assert!(newest > before);
+        assert_eq!(store.revocation_cursor().await.unwrap(), newest);
     }
 
     async fn a_sweep_stops_at_its_limit(ground: &Ground) {
