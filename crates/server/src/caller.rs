@@ -5,7 +5,7 @@
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokensmith_jose::Expect;
 use tokensmith_oauth2::{ClientId, ErrorCode, Scope, challenge};
 use tokensmith_store::{
@@ -75,15 +75,22 @@ struct Claims {
     client_id: String,
     exp: i64,
     iat: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     nbf: Option<i64>,
     jti: String,
     scope: String,
     r#type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     sid: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     org_id: Option<String>,
+}
+
+/// A claim that may be absent is, when it is there, of its type: `null` is not absence.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
