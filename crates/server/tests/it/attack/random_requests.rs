@@ -12,8 +12,8 @@ use super::{
 };
 
 /// Rounds of each worker; every round begins with people who have not done anything yet.
-const ROUNDS: usize = 12;
-const REQUESTS_OF_A_ROUND: usize = 80;
+const ROUNDS: usize = 24;
+const REQUESTS_OF_A_ROUND: usize = 40;
 const WORKERS: u64 = 4;
 
 #[test]
