@@ -14,8 +14,8 @@ use tokensmith_store::{
 use uuid::Uuid;
 
 use crate::{
-    app::App, context::RequestContext, error::ApiError, keys::ACCESS_TOKEN_TYPE,
-    registry::ACCOUNT_CLIENT,
+    app::App, authorization_audit::WhoAsked, context::RequestContext, error::ApiError,
+    keys::ACCESS_TOKEN_TYPE, registry::ACCOUNT_CLIENT,
 };
 
 /// How far a token's `nbf` or `iat` may lie ahead of our clock, in seconds.
@@ -120,7 +120,12 @@ impl FromRequestParts<App> for Caller {
             return Err(error.with_challenge(challenge::Bearer::new()));
         };
         match identify(app, token, &context).await {
-            Ok(caller) => Ok(caller),
+            Ok(caller) => {
+                if let Some(who) = parts.extensions.get::<WhoAsked>() {
+                    who.is(caller.actor());
+                }
+                Ok(caller)
+            }
             Err(error) => {
                 let event = AuditEvent::new("token_invalid").outcome(error.refusal());
                 app.audit(context.audit(None), event).await?;
