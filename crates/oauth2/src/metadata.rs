@@ -76,6 +76,9 @@ pub struct AuthorizationServerMetadata {
     /// How a client may authenticate at the introspection endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_methods_supported: Vec<String>,
+    /// Signatures of introspection answers (RFC 9701 §7).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub introspection_signing_alg_values_supported: Vec<String>,
     /// How a client may authenticate at the revocation endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_methods_supported: Vec<String>,

@@ -43,6 +43,8 @@ pub struct UserCaller {
     pub org_id: Option<String>,
     /// What the token permits.
     pub scope: Scope,
+    /// The refresh token family the token came with.
+    pub grant_id: Option<String>,
     /// The token's name.
     pub jti: String,
     /// When it was issued.
@@ -72,6 +74,8 @@ struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
+    #[serde(default)]
+    grant_id: Option<String>,
     client_id: String,
     exp: i64,
     iat: i64,
@@ -160,11 +164,23 @@ async fn identify(app: &App, token: &str, context: &RequestContext) -> Result<Ca
         .map_err(|error| malformed().with_detail(error))?;
     check_claims(app, &claims, context.now)?;
     let caller = caller(claims)?;
-    match &caller {
-        Caller::User(user) => check_user(app, user, context.now).await?,
-        Caller::Service(service) => check_service(app, service).await?,
-    }
+    check_standing(app, &caller, context.now).await?;
     Ok(caller)
+}
+
+/// Whether who showed a token of ours may still act.
+///
+/// # Errors
+/// 401 when not, 503 when the store does not answer.
+pub(crate) async fn check_standing(
+    app: &App,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match caller {
+        Caller::User(user) => check_user(app, user, now).await,
+        Caller::Service(service) => check_service(app, service).await,
+    }
 }
 
 /// `sub` that is a UUID is a user; else it must be the client's own id.
@@ -184,6 +200,7 @@ fn caller(claims: Claims) -> Result<Caller, ApiError> {
             client_id,
             org_id: claims.org_id,
             scope,
+            grant_id: claims.grant_id,
             jti: claims.jti,
             issued_at,
             expires_at,
@@ -230,7 +247,7 @@ async fn check_user(app: &App, user: &UserCaller, now: Timestamp) -> Result<(), 
         session: user.session_id.as_ref().map(SessionId::as_str),
         user: Some(user.user_id.as_str()),
         client: Some(user.client_id.as_str()),
-        grant: None,
+        grant: user.grant_id.as_deref(),
         issued_at: user.issued_at,
     };
     let session = user.session_id.as_ref();

@@ -31,6 +31,22 @@ fn document(app: &App) -> AuthorizationServerMetadata {
             "client_secret_post",
             "none",
         ]),
+        introspection_endpoint: Some(issuer.endpoint("/oauth/introspect")),
+        introspection_endpoint_auth_methods_supported: words(&[
+            "client_secret_basic",
+            "client_secret_post",
+        ]),
+        introspection_signing_alg_values_supported: words(&[app
+            .config()
+            .tokens
+            .signing_algorithm
+            .as_str()]),
+        revocation_endpoint: Some(issuer.endpoint("/oauth/revoke")),
+        revocation_endpoint_auth_methods_supported: words(&[
+            "client_secret_basic",
+            "client_secret_post",
+            "none",
+        ]),
         subject_types_supported: words(&["public"]),
         request_uri_parameter_supported: Some(false),
         ..AuthorizationServerMetadata::default()

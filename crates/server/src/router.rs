@@ -9,8 +9,8 @@ use axum::{
 use http::StatusCode;
 
 use crate::{
-    account, app::App, authorization_audit, error::ApiError, groups, jwks, legacy, login, metadata,
-    orgs, session, status, token,
+    account, app::App, authorization_audit, error::ApiError, groups, introspect, jwks, legacy,
+    login, metadata, orgs, revoke, session, status, token,
 };
 
 /// All routes of the server.
@@ -23,6 +23,8 @@ pub fn router(app: App) -> Router {
         .route("/.well-known/openid-configuration", get(metadata::metadata))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/oauth/token", post(token::token))
+        .route("/oauth/introspect", post(introspect::introspect))
+        .route("/oauth/revoke", post(revoke::revoke))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))

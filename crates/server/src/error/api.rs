@@ -125,6 +125,11 @@ impl ApiError {
         &self.description
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The refusal's word.
     pub fn refusal(&self) -> &'static str {
         self.refusal

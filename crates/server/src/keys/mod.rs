@@ -23,6 +23,9 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// JWS `typ` of audit checkpoints.
 pub const CHECKPOINT_TYPE: &str = "audit-checkpoint+jwt";
 
+/// JWS `typ` of signed introspection answers (RFC 9701 §5).
+pub const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
+
 /// The keys of this moment, replaced as a whole when they change.
 pub struct KeyRing {
     current: ArcSwap<Keys>,
@@ -45,6 +48,7 @@ struct InUse {
     signs_until: Option<Timestamp>,
     access_tokens: Signer,
     checkpoints: Signer,
+    introspection: Signer,
 }
 
 impl InUse {
@@ -135,6 +139,11 @@ impl Keys {
         self.newest(algorithm, now).map(|key| &key.access_tokens)
     }
 
+    /// The signer of introspection answers with this algorithm.
+    pub fn introspection(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Signer> {
+        self.newest(algorithm, now).map(|key| &key.introspection)
+    }
+
     /// A signer of audit checkpoints.
     pub fn checkpoints(&self, now: Timestamp) -> Option<&Signer> {
         self.signing
@@ -220,7 +229,8 @@ fn open(sealing: &SealingKey, record: &SigningKeyRecord) -> Result<InUse, StartE
         signs_from: record.signs_from,
         signs_until: record.signs_until,
         access_tokens: Signer::new(key.clone(), ACCESS_TOKEN_TYPE).map_err(unusable)?,
-        checkpoints: Signer::new(key, CHECKPOINT_TYPE).map_err(unusable)?,
+        checkpoints: Signer::new(key.clone(), CHECKPOINT_TYPE).map_err(unusable)?,
+        introspection: Signer::new(key, INTROSPECTION_TYPE).map_err(unusable)?,
     })
 }
 

@@ -36,6 +36,9 @@ pub struct AccessTokenClaims<'a> {
     /// The session it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<&'a str>,
+    /// The refresh token family it came with: what ends the family ends the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<&'a str>,
 }
 
 /// A signed access token and what names it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::{ErrorCode, Scope, Secret, TokenResponse};
-use tokensmith_store::{AuditEvent, Standing};
+use tokensmith_store::{AuditEvent, FamilyId, Standing};
 
 use super::{
     AccessToken, AccessTokenClaims, Grant, Subject,
@@ -65,7 +65,7 @@ pub async fn issue(
         resource,
     };
     let link = family::redeem(&minting, grant.redemption, context).await?;
-    let token = mint(&minting, &link.jti, context)?;
+    let token = mint(&minting, &link, context)?;
     let event = issued_event(&minting, &link, grant.kind);
     app.audit(context.audit(Some(actor(client, &grant.subject))), event)
         .await?;
@@ -89,7 +89,11 @@ pub(super) struct Minting<'a> {
     resource: Option<&'a DeclaredResource>,
 }
 
-fn mint(of: &Minting<'_>, jti: &str, context: &RequestContext) -> Result<AccessToken, OAuthError> {
+fn mint(
+    of: &Minting<'_>,
+    link: &Link,
+    context: &RequestContext,
+) -> Result<AccessToken, OAuthError> {
     let lifetime = lifetime(of);
     let iat = context.now.as_seconds();
     let mut claims = AccessTokenClaims {
@@ -101,11 +105,12 @@ fn mint(of: &Minting<'_>, jti: &str, context: &RequestContext) -> Result<AccessT
         aud: [of.audience],
         iat,
         exp: iat.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)),
-        jti,
+        jti: &link.jti,
         email: None,
         org_id: None,
         roles: None,
         sid: None,
+        grant_id: link.family.as_ref().map(FamilyId::as_str),
     };
     if let (Subject::User(user), Some(standing)) = (of.subject, of.standing) {
         claims.sub = user.user_id.as_str();

@@ -9,6 +9,7 @@ mod issue;
 mod narrow;
 mod refresh_secret;
 mod refresh_token;
+mod shown;
 mod standing;
 mod user_tokens;
 
@@ -33,6 +34,7 @@ pub use grant::{Grant, Redemption, Subject, UserSubject};
 pub use issue::{Issued, issue, longest_user_token};
 pub use refresh_secret::{PresentedToken, RefreshRoot};
 pub use refresh_token::present;
+pub(crate) use shown::{Audience, ShownClaims, access_token, refresh_family};
 pub use user_tokens::{UserTokens, account_client, issue_to_user};
 
 /// Grants of this server, as metadata lists them.

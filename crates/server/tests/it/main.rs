@@ -9,11 +9,13 @@
 mod attack;
 mod groups;
 mod input;
+mod introspect;
 mod login;
 mod matrix;
 mod orgs;
 mod refresh;
 mod register;
+mod revoke;
 
 /// The claims of a token, unchecked.
 fn claims_of(token: &str) -> serde_json::Value {

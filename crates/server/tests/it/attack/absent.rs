@@ -11,15 +11,13 @@ use super::{assert_alive, client};
 const SECRET: &str = "a secret of the test, long enough";
 
 /// The member of the metadata that would name it, and its path.
-const ENDPOINTS: [(&str, &str); 9] = [
+const ENDPOINTS: [(&str, &str); 7] = [
     ("authorization_endpoint", "/oauth/authorize"),
     ("pushed_authorization_request_endpoint", "/oauth/par"),
     (
         "device_authorization_endpoint",
         "/oauth/device_authorization",
     ),
-    ("revocation_endpoint", "/oauth/revoke"),
-    ("introspection_endpoint", "/oauth/introspect"),
     ("userinfo_endpoint", "/oauth/userinfo"),
     ("registration_endpoint", "/oauth/register"),
     ("end_session_endpoint", "/oauth/logout"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{random_requests::People, wire::percent};
 
 /// Every path of the router with what it takes.
-pub(super) const ROUTES: [(&str, &[&str], Body); 20] = [
+pub(super) const ROUTES: [(&str, &[&str], Body); 22] = [
     (
         "/.well-known/oauth-authorization-server",
         &["GET"],
@@ -14,6 +14,8 @@ pub(super) const ROUTES: [(&str, &[&str], Body); 20] = [
     ("/.well-known/openid-configuration", &["GET"], Body::Nothing),
     ("/.well-known/jwks.json", &["GET"], Body::Nothing),
     ("/oauth/token", &["POST"], Body::Form),
+    ("/oauth/introspect", &["POST"], Body::TokenForm),
+    ("/oauth/revoke", &["POST"], Body::TokenForm),
     ("/health", &["GET"], Body::Nothing),
     ("/ready", &["GET"], Body::Nothing),
     ("/metrics", &["GET"], Body::Nothing),
@@ -82,6 +84,8 @@ pub(super) const ROUTES: [(&str, &[&str], Body); 20] = [
 pub(super) enum Body {
     Nothing,
     Form,
+    /// The form of introspection and revocation.
+    TokenForm,
     Json(&'static str),
 }
 
@@ -309,6 +313,25 @@ fn body(dice: &mut Dice, people: &People, kind: Body) -> (&'static str, Vec<u8>)
             };
             (FORM, changed.into_bytes())
         }
+        Body::TokenForm => {
+            let tokens = [
+                &people.alice.refresh_token,
+                &people.alice.access_token,
+                &people.service.access_token,
+            ];
+            let good = [
+                ("token", dice.one(&tokens).as_str()),
+                ("token_type_hint", "access_token"),
+                ("client_id", people.service.client_id.as_str()),
+                ("client_secret", &people.service.secret),
+            ];
+            let changed = if dice.percent(85) {
+                odd_form(dice, &good)
+            } else {
+                tokensmith_oauth2::form::encode(good)
+            };
+            (FORM, changed.into_bytes())
+        }
         Body::Json(template) => {
             let good: Value = serde_json::from_str(&people.fill(dice, template)).unwrap();
             let changed = if dice.percent(75) {
@@ -443,7 +466,7 @@ fn fields(dice: &mut Dice, content_type: &str, head: &mut Vec<u8>) {
 
 /// Mostly the right token where one is needed and none where none is.
 fn authorization(dice: &mut Dice, people: &People, kind: Body, head: &mut Vec<u8>) {
-    if matches!(kind, Body::Form) && dice.percent(85) {
+    if matches!(kind, Body::Form | Body::TokenForm) && dice.percent(85) {
         return;
     }
     let (alice, service) = (&people.alice.access_token, &people.service.access_token);

@@ -1,0 +1,280 @@
+//! `POST /oauth/introspect` (RFC 7662), with signed answers (RFC 9701).
+//!
+//! Own audience only: a client learns of an access token that was issued to itself or names one of the resources it is
+//! registered for, and of its own refresh tokens. Having no registered resource counts for none, not for the default.
+//! Of every other token, and of whatever is not good now, the answer is `{"active":false}` and nothing more. Public
+//! clients prove nothing and are refused.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+use tokensmith_oauth2::{ClientId, ErrorCode, Scope, Secret};
+use tokensmith_store::{AuditEvent, AuthMethod, RefreshFamily};
+
+use crate::{
+    app::App,
+    caller,
+    client_auth::AuthenticatedForm,
+    context::RequestContext,
+    error::{OAuthError, no_store},
+    keys::INTROSPECTION_TYPE,
+    registry::RegisteredClient,
+    token::{Audience, ShownClaims, access_token, refresh_family},
+};
+
+const SIGNED: HeaderValue = HeaderValue::from_static("application/token-introspection+jwt");
+
+/// What is said of a token (RFC 7662 §2.2). Only `active` of one that is not good.
+#[derive(Debug, Default, Serialize)]
+struct Introspection {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<Scope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    /// `Bearer` for an access token; absent for a refresh token, which no resource may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// `access` or `refresh`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    org_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+}
+
+/// A signed answer (RFC 9701 §5). No `sub` and no `exp`, so that nobody takes it for an access token.
+#[derive(Serialize)]
+struct SignedIntrospection<'a> {
+    iss: &'a str,
+    aud: &'a ClientId,
+    iat: i64,
+    token_introspection: &'a Introspection,
+}
+
+/// One authenticated question.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    app: &'a App,
+    client: &'a RegisteredClient,
+    context: &'a RequestContext,
+}
+
+/// `POST /oauth/introspect`
+///
+/// # Errors
+/// `invalid_client` for public clients, `invalid_request` without a token, 503 when the store does not answer.
+pub async fn introspect(
+    State(app): State<App>,
+    headers: HeaderMap,
+    request: AuthenticatedForm,
+) -> Result<Response, OAuthError> {
+    let question = Question {
+        app: &app,
+        client: &request.client,
+        context: &request.context,
+    };
+    if request.client.client.auth_method == AuthMethod::None {
+        question.audit("public_client").await?;
+        let sentence = "Introspection is for clients that authenticate.";
+        return Err(OAuthError::new(
+            ErrorCode::InvalidClient,
+            "public_client",
+            sentence,
+        ));
+    }
+    // A hint may only speed a search up (RFC 7662 §2.1), and there is none: the text says what it is.
+    request.form.one("token_type_hint")?;
+    let missing =
+        || OAuthError::invalid_request("token_missing", "The parameter token is missing.");
+    let token = Secret::from(request.form.one("token")?.ok_or_else(missing)?);
+    let answer = question.answer(&token).await?;
+    if wants_signed(&headers) {
+        return question.signed(&answer);
+    }
+    let mut response = Json(answer).into_response();
+    no_store(response.headers_mut());
+    Ok(response)
+}
+
+impl Question<'_> {
+    async fn answer(self, token: &Secret) -> Result<Introspection, OAuthError> {
+        let now = self.context.now;
+        if let Some(claims) = access_token(self.app, token.expose(), now) {
+            return self.access_token(claims).await;
+        }
+        match refresh_family(self.app, token).await? {
+            Some((family, generation)) => self.refresh_token(family, generation).await,
+            None => Ok(Introspection::default()),
+        }
+    }
+
+    async fn access_token(self, claims: ShownClaims) -> Result<Introspection, OAuthError> {
+        if !self.may_learn_of(&claims) {
+            self.audit("token_of_another_audience").await?;
+            return Ok(Introspection::default());
+        }
+        let Some(shown_by) = claims.caller() else {
+            return Ok(Introspection::default());
+        };
+        if !self.client_is_active(&claims.client_id).await? {
+            return Ok(Introspection::default());
+        }
+        match caller::check_standing(self.app, &shown_by, self.context.now).await {
+            Ok(()) => Ok(Introspection::of_access_token(claims)),
+            Err(error) if error.status().is_server_error() => {
+                Err(OAuthError::unavailable(error.refusal()))
+            }
+            Err(_) => Ok(Introspection::default()),
+        }
+    }
+
+    fn may_learn_of(self, claims: &ShownClaims) -> bool {
+        let client = &self.client.client;
+        let mut audiences = claims.aud.all().iter();
+        claims.client_id == client.client_id
+            || audiences.any(|audience| client.resources.contains(audience))
+    }
+
+    async fn client_is_active(self, id: &ClientId) -> Result<bool, OAuthError> {
+        let client = self.app.registry().client(self.app.store(), id).await?;
+        Ok(client.is_some_and(|client| client.client.is_active))
+    }
+
+    /// Only the newest of its family, and only for the client it belongs to.
+    async fn refresh_token(
+        self,
+        family: RefreshFamily,
+        generation: i64,
+    ) -> Result<Introspection, OAuthError> {
+        if family.client_id != self.client.client.client_id {
+            self.audit("token_of_another_client").await?;
+            return Ok(Introspection::default());
+        }
+        let now = self.context.now;
+        if generation != family.generation || !family.is_live(now) {
+            return Ok(Introspection::default());
+        }
+        if let (Some(user), Some(session)) = (&family.user_id, &family.session_id) {
+            let org = family.org_id.as_ref();
+            let standing = self.app.store().standing(user, session, org, now).await?;
+            if standing.is_none_or(|standing| org.is_some() && standing.role.is_none()) {
+                return Ok(Introspection::default());
+            }
+        }
+        let issuer = self.app.config().issuer.as_str();
+        Ok(Introspection::of_refresh_token(family, issuer))
+    }
+
+    fn signed(self, answer: &Introspection) -> Result<Response, OAuthError> {
+        let (algorithm, now) = (self.app.config().tokens.signing_algorithm, self.context.now);
+        let claims = SignedIntrospection {
+            iss: self.app.config().issuer.as_str(),
+            aud: &self.client.client.client_id,
+            iat: now.as_seconds(),
+            token_introspection: answer,
+        };
+        let keys = self.app.keys().current();
+        let signer = keys.introspection(algorithm, now).ok_or_else(|| {
+            OAuthError::unavailable(format!("no {algorithm} key signs at this time"))
+        })?;
+        let signed = signer.sign(&claims).map_err(OAuthError::unavailable)?;
+        let mut response = ([(header::CONTENT_TYPE, SIGNED)], signed).into_response();
+        no_store(response.headers_mut());
+        Ok(response)
+    }
+
+    async fn audit(self, refusal: &'static str) -> Result<(), OAuthError> {
+        let client = &self.client.client.client_id;
+        let event = AuditEvent::new("introspection_refused")
+            .client(client)
+            .outcome(refusal);
+        let context = self.context.audit(Some(format!("client:{client}")));
+        Ok(self.app.audit(context, event).await?)
+    }
+}
+
+impl Introspection {
+    fn of_access_token(claims: ShownClaims) -> Self {
+        Self {
+            active: true,
+            scope: Some(claims.scope),
+            client_id: Some(claims.client_id),
+            username: claims.email,
+            token_type: Some("Bearer"),
+            r#type: Some("access"),
+            exp: Some(claims.exp),
+            iat: Some(claims.iat),
+            nbf: claims.nbf,
+            sub: Some(claims.sub),
+            aud: Some(claims.aud),
+            iss: Some(claims.iss),
+            jti: Some(claims.jti),
+            org_id: claims.org_id,
+            roles: claims.roles,
+            sid: claims.sid,
+        }
+    }
+
+    fn of_refresh_token(family: RefreshFamily, issuer: &str) -> Self {
+        let ends = family.expires_at.min(family.idle_expires_at);
+        let user = family.user_id.as_ref().map(ToString::to_string);
+        Self {
+            active: true,
+            scope: Some(family.scope),
+            sub: Some(user.unwrap_or_else(|| family.client_id.to_string())),
+            client_id: Some(family.client_id),
+            r#type: Some("refresh"),
+            exp: Some(ends.as_seconds()),
+            iat: Some(family.rotated_at.as_seconds()),
+            aud: Some(Audience::Several(family.resources)),
+            iss: Some(issuer.to_owned()),
+            org_id: family.org_id.map(|org| org.to_string()),
+            sid: family.session_id.map(|session| session.to_string()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether `Accept` names the signed form (RFC 9701 §4) and does not rule it out.
+fn wants_signed(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(header::ACCEPT).iter();
+    let ranges = fields
+        .filter_map(|field| field.to_str().ok())
+        .flat_map(|field| field.split(','));
+    ranges
+        .map(|range| range.split(';').map(str::trim))
+        .any(|mut parts| {
+            let named = parts.next().and_then(|name| name.split_once('/'));
+            let named = named.is_some_and(|(kind, subtype)| {
+                kind.eq_ignore_ascii_case("application")
+                    && subtype.eq_ignore_ascii_case(INTROSPECTION_TYPE)
+            });
+            named
+                && !parts
+                    .any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+}

@@ -1,0 +1,108 @@
+//! `POST /oauth/revoke` (RFC 7009): a refresh token ends its family with every access token of it, an access token
+//! ends alone.
+//!
+//! A client ends its own tokens only. Of a token that is unknown, over, or another client's the answer is 200 like of
+//! any other, so it tells nobody what there is; the attempt on another client's token is audited.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use tokensmith_oauth2::{ClientId, Secret};
+use tokensmith_store::{
+    AuditEvent, EndFamilies, FamilyId, FamilyScope, RevocationKind, Revoke, Timestamp,
+};
+
+use crate::{
+    app::App,
+    client_auth::AuthenticatedForm,
+    context::RequestContext,
+    error::{OAuthError, no_store},
+    token::{access_token, longest_user_token, refresh_family},
+};
+
+/// One authenticated revocation.
+#[derive(Clone, Copy)]
+struct Revocation<'a> {
+    app: &'a App,
+    client: &'a ClientId,
+    context: &'a RequestContext,
+}
+
+/// `POST /oauth/revoke`
+///
+/// # Errors
+/// `invalid_request` without a token, 503 when the store does not answer: then the token still exists (RFC 7009 §2.2.1).
+pub async fn revoke(
+    State(app): State<App>,
+    request: AuthenticatedForm,
+) -> Result<Response, OAuthError> {
+    let revocation = Revocation {
+        app: &app,
+        client: &request.client.client.client_id,
+        context: &request.context,
+    };
+    // A hint may only speed a search up (RFC 7009 §2.1), and there is none: the text says what it is.
+    request.form.one("token_type_hint")?;
+    let missing =
+        || OAuthError::invalid_request("token_missing", "The parameter token is missing.");
+    let token = Secret::from(request.form.one("token")?.ok_or_else(missing)?);
+    revocation.of(&token).await?;
+    let mut response = StatusCode::OK.into_response();
+    no_store(response.headers_mut());
+    Ok(response)
+}
+
+impl Revocation<'_> {
+    async fn of(self, token: &Secret) -> Result<(), OAuthError> {
+        if let Some(claims) = access_token(self.app, token.expose(), self.context.now) {
+            if claims.client_id != *self.client {
+                return self.refuse().await;
+            }
+            return self
+                .end_token(claims.jti, Timestamp::from_seconds(claims.exp))
+                .await;
+        }
+        match refresh_family(self.app, token).await? {
+            Some((family, _)) if family.client_id != *self.client => self.refuse().await,
+            // A spent token ends its family, too: it is the grant that the client gives up.
+            Some((family, _)) => self.end_family(family.id).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn end_token(self, jti: String, expires_at: Timestamp) -> Result<(), OAuthError> {
+        let revoke = Revoke {
+            kind: RevocationKind::Token,
+            subject: jti,
+            expires_at,
+            context: self.context.audit(Some(self.actor())),
+        };
+        self.app.store().write(revoke).await?;
+        Ok(())
+    }
+
+    async fn end_family(self, family: FamilyId) -> Result<(), OAuthError> {
+        let end = EndFamilies {
+            scope: FamilyScope::Family(family),
+            reason: "revoked_by_client",
+            revoked_until: self.context.now + longest_user_token(self.app),
+            context: self.context.audit(Some(self.actor())),
+        };
+        self.app.store().write(end).await?;
+        Ok(())
+    }
+
+    async fn refuse(self) -> Result<(), OAuthError> {
+        let event = AuditEvent::new("revocation_refused")
+            .client(self.client)
+            .outcome("token_of_another_client");
+        let context = self.context.audit(Some(self.actor()));
+        Ok(self.app.audit(context, event).await?)
+    }
+
+    fn actor(self) -> String {
+        format!("client:{}", self.client)
+    }
+}

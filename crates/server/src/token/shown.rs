@@ -1,0 +1,135 @@
+//! Tokens that a client shows to ask about them or to end them (RFC 7662, RFC 7009), whoever they are for.
+//!
+//! An access token is read when this server signed it and its times hold; a refresh token when it was written here.
+//! Whether its user, session and client may still act is for the caller of these functions to ask.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use tokensmith_jose::Expect;
+use tokensmith_oauth2::{ClientId, Scope, Secret};
+use tokensmith_store::{RefreshFamily, StoreError, Timestamp};
+use uuid::Uuid;
+
+use super::PresentedToken;
+use crate::{
+    app::App,
+    caller::{Caller, ServiceCaller, UserCaller},
+    keys::ACCESS_TOKEN_TYPE,
+};
+
+/// How far a token's `nbf` or `iat` may lie ahead of our clock, in seconds.
+const LEEWAY_SECONDS: i64 = 60;
+
+/// The claims of an access token of ours. A claim of another type fails to read, `null` included.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ShownClaims {
+    pub(crate) iss: String,
+    pub(crate) sub: String,
+    pub(crate) aud: Audience,
+    pub(crate) client_id: ClientId,
+    pub(crate) scope: Scope,
+    r#type: String,
+    pub(crate) exp: i64,
+    pub(crate) iat: i64,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) nbf: Option<i64>,
+    pub(crate) jti: String,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) email: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) org_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) roles: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) sid: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    grant_id: Option<String>,
+}
+
+/// `aud`: one string or a list of them (RFC 7519 §4.1.3).
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// Each of them.
+    pub(crate) fn all(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
+}
+
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The claims of an access token that this server signed and whose times hold.
+pub(crate) fn access_token(app: &App, text: &str, now: Timestamp) -> Option<ShownClaims> {
+    let keys = app.keys().current();
+    let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
+    let verified = keys.verifying.verify(text, expect).ok()?;
+    let claims: ShownClaims = verified.claims().ok()?;
+    claims.hold(app, now).then_some(claims)
+}
+
+/// The family of a refresh token that was written here, and the generation it names.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn refresh_family(
+    app: &App,
+    token: &Secret,
+) -> Result<Option<(RefreshFamily, i64)>, StoreError> {
+    let Some(PresentedToken { family, generation }) = app.refresh_root().read(token) else {
+        return Ok(None);
+    };
+    let family = app.store().refresh_family(&family).await?;
+    let ours = family.filter(|family| family.root_key == app.refresh_root().id());
+    Ok(ours.map(|family| (family, generation)))
+}
+
+impl ShownClaims {
+    fn hold(&self, app: &App, now: Timestamp) -> bool {
+        let now = now.as_seconds();
+        let latest_start = now.saturating_add(LEEWAY_SECONDS);
+        self.iss == app.config().issuer.as_str()
+            && self.r#type == "access"
+            && self.exp > now
+            && self.iat <= latest_start
+            && self.nbf.is_none_or(|nbf| nbf <= latest_start)
+    }
+
+    /// Who would be calling with this token; `None` when it names neither a user nor its client.
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        let issued_at = Timestamp::from_seconds(self.iat);
+        let expires_at = Timestamp::from_seconds(self.exp);
+        if Uuid::try_parse(&self.sub).is_ok() {
+            return Some(Caller::User(UserCaller {
+                user_id: self.sub.parse().ok()?,
+                session_id: self.sid.as_deref().map(str::parse).transpose().ok()?,
+                client_id: self.client_id.clone(),
+                org_id: self.org_id.clone(),
+                scope: self.scope.clone(),
+                grant_id: self.grant_id.clone(),
+                jti: self.jti.clone(),
+                issued_at,
+                expires_at,
+            }));
+        }
+        (self.sub == self.client_id.as_str()).then(|| {
+            Caller::Service(ServiceCaller {
+                client_id: self.client_id.clone(),
+                scope: self.scope.clone(),
+                jti: self.jti.clone(),
+                issued_at,
+                expires_at,
+            })
+        })
+    }
+}
