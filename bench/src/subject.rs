@@ -28,8 +28,6 @@ use crate::wrk::Load;
 /// A generated secret's length and alphabet.
 const SECRET: &str = "b9Zk3fQ0w7R5tY2uL8xV6nM4cH1jD0sAeGqPzXoTiKU";
 const SCOPE: &str = "groups:read members:read";
-/// Where the release binaries are.
-const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release");
 
 /// A server's files, before it starts.
 pub(crate) struct Subject {
@@ -125,12 +123,13 @@ pub(crate) fn token_load(port: u16, clients: u32) -> Load {
     }
 }
 
-/// A program of the release build.
+/// A program built beside this one.
 pub(crate) fn release(name: &str) -> Result<PathBuf> {
-    let path = Path::new(TARGET).join(name);
+    let path = std::env::current_exe()?.with_file_name(name);
     ensure!(
         path.exists(),
-        "{name} is not built: scripts/bench builds it"
+        "{} is not built: scripts/bench builds it",
+        path.display()
     );
     Ok(path)
 }

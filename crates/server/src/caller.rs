@@ -5,7 +5,7 @@
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokensmith_jose::Expect;
 use tokensmith_oauth2::{ClientId, ErrorCode, Scope, challenge};
 use tokensmith_store::{
@@ -14,8 +14,8 @@ use tokensmith_store::{
 use uuid::Uuid;
 
 use crate::{
-    app::App, context::RequestContext, error::ApiError, keys::ACCESS_TOKEN_TYPE,
-    registry::ACCOUNT_CLIENT,
+    app::App, authorization_audit::WhoAsked, context::RequestContext, error::ApiError,
+    keys::ACCESS_TOKEN_TYPE, registry::ACCOUNT_CLIENT,
 };
 
 /// How far a token's `nbf` or `iat` may lie ahead of our clock, in seconds.
@@ -74,20 +74,27 @@ struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     grant_id: Option<String>,
     client_id: String,
     exp: i64,
     iat: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     nbf: Option<i64>,
     jti: String,
     scope: String,
     r#type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     sid: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     org_id: Option<String>,
+}
+
+/// A claim that may be absent is, when it is there, of its type: `null` is not absence.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -117,7 +124,12 @@ impl FromRequestParts<App> for Caller {
             return Err(error.with_challenge(challenge::Bearer::new()));
         };
         match identify(app, token, &context).await {
-            Ok(caller) => Ok(caller),
+            Ok(caller) => {
+                if let Some(who) = parts.extensions.get::<WhoAsked>() {
+                    who.is(caller.actor());
+                }
+                Ok(caller)
+            }
             Err(error) => {
                 let event = AuditEvent::new("token_invalid").outcome(error.refusal());
                 app.audit(context.audit(None), event).await?;

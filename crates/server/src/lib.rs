@@ -6,6 +6,7 @@
 pub mod account;
 pub mod app;
 pub mod audit;
+pub mod authorization_audit;
 pub mod caller;
 pub mod client_auth;
 pub mod config;

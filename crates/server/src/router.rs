@@ -2,14 +2,15 @@
 
 use axum::{
     Router,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
 use http::StatusCode;
 
 use crate::{
-    account, app::App, error::ApiError, groups, introspect, jwks, legacy, login, metadata, orgs,
-    revocations, revoke, session, status, token,
+    account, app::App, authorization_audit, error::ApiError, groups, introspect, jwks, legacy,
+    login, metadata, orgs, revocations, revoke, session, status, token,
 };
 
 /// All routes of the server.
@@ -28,15 +29,14 @@ pub fn router(app: App) -> Router {
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
-        .merge(accounts())
-        .merge(legacy::routes())
+        .merge(accounts(app.clone()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
 }
 
-/// Sign-in, organizations and groups.
-fn accounts() -> Router<App> {
+/// Sign-in, organizations and groups. What they refuse to a caller is recorded.
+fn accounts(app: App) -> Router<App> {
     const ORGS: &str = "/api/auth/organizations";
     const GROUP: &str = "/api/auth/groups/{group_id}";
     let org = |rest: &str| format!("{ORGS}/{{org_id}}{rest}");
@@ -65,6 +65,8 @@ fn accounts() -> Router<App> {
             get(groups::list_members).post(groups::add_member),
         )
         .route(&group("/members/{user_id}"), delete(groups::remove_member))
+        .merge(legacy::routes())
+        .route_layer(from_fn_with_state(app, authorization_audit::record))
 }
 
 async fn not_found() -> Response {

@@ -56,8 +56,8 @@ pub(crate) fn dev_config(port: u16, data: &Path) -> Result<Config> {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct Place {
-    /// The data directory of `tokensmith dev`
-    #[arg(long, value_name = "DIR", global = true, conflicts_with = "config")]
+    /// The data directory of `tokensmith dev`; it wins over --config
+    #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
     /// The configuration file of `tokensmith serve` (its environment variables count too).
     /// With neither option: ./tokensmith-data if it is there

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -11,7 +11,12 @@ use http::{StatusCode, header, request::Parts};
 use tokensmith_oauth2::Form;
 
 use super::authenticate;
-use crate::{app::App, context::RequestContext, error::OAuthError, registry::RegisteredClient};
+use crate::{
+    app::App,
+    context::RequestContext,
+    error::{OAuthError, broken_body_sentence},
+    registry::RegisteredClient,
+};
 
 /// A strict form body, the client that sent it, and the circumstances.
 pub struct AuthenticatedForm {
@@ -31,9 +36,8 @@ impl FromRequest<App> for AuthenticatedForm {
         let Ok(context) = RequestContext::from_request_parts(&mut parts, app).await;
         refuse_other_forms(&parts).map_err(IntoResponse::into_response)?;
         let body = Request::from_parts(parts.clone(), body);
-        let body = Bytes::from_request(body, app)
-            .await
-            .map_err(IntoResponse::into_response)?;
+        let body = Bytes::from_request(body, app).await;
+        let body = body.map_err(|broken| body_broken(broken).into_response())?;
         let form = Form::parse(&body).map_err(|error| OAuthError::from(error).into_response())?;
         let client = authenticate(app, &parts.headers, &form, &context)
             .await
@@ -44,6 +48,15 @@ impl FromRequest<App> for AuthenticatedForm {
             context,
         })
     }
+}
+
+/// A body that is too large or did not arrive whole.
+fn body_broken(broken: BytesRejection) -> OAuthError {
+    let (status, detail) = (broken.status(), broken.body_text());
+    let (refusal, sentence) = broken_body_sentence(status);
+    OAuthError::invalid_request(refusal, sentence)
+        .with_status(status)
+        .with_detail(detail)
 }
 
 /// Parameters travel in a form body alone (RFC 6749 §3.2): never in the URL, where logs and histories keep them.

@@ -10,7 +10,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 use tokensmith_oauth2::{ClientId, ErrorCode, Form, Secret, basic};
-use tokensmith_store::{AuditEvent, AuthMethod};
+use tokensmith_store::{AuditEvent, AuthMethod, Timestamp};
 
 use crate::{
     app::App,
@@ -71,7 +71,7 @@ pub async fn authenticate(
     failures
         .check(&key, context.now)
         .map_err(|limited| OAuthError::rate_limited(limited.retry_after))?;
-    let error = match check(app, &credentials).await {
+    let error = match check(app, &credentials, context.now).await {
         Ok(client) => return Ok(client),
         Err(error) => {
             if by_basic {
@@ -179,7 +179,11 @@ fn unknown_or_wrong(refusal: &'static str) -> OAuthError {
     )
 }
 
-async fn check(app: &App, credentials: &Credentials) -> Result<Arc<RegisteredClient>, OAuthError> {
+async fn check(
+    app: &App,
+    credentials: &Credentials,
+    now: Timestamp,
+) -> Result<Arc<RegisteredClient>, OAuthError> {
     let known = app
         .registry()
         .client(app.store(), &credentials.client_id)
@@ -192,7 +196,7 @@ async fn check(app: &App, credentials: &Credentials) -> Result<Arc<RegisteredCli
         return Err(unknown_or_wrong("auth_method_not_registered"));
     }
     if let Some(secret) = &credentials.secret
-        && !secret::is_one_of(app, client, secret).await?
+        && !secret::is_one_of(app, client, secret, now).await?
     {
         return Err(unknown_or_wrong("secret_wrong"));
     }

@@ -82,8 +82,8 @@ pub(super) async fn is_one_of(
     app: &App,
     client: &Client,
     secret: &Secret,
+    now: Timestamp,
 ) -> Result<bool, OAuthError> {
-    let now = app.clock().now();
     for known in &client.secrets {
         let expired = known
             .expires_at

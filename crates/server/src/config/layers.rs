@@ -14,7 +14,9 @@ use super::value::text;
 
 const PREFIX: &str = "TOKENSMITH_";
 /// Read by the command line, not by the configuration.
-const FOR_THE_COMMAND_LINE: [&str; 1] = ["TOKENSMITH_CONFIG"];
+const FOR_THE_COMMAND_LINE: &str = "TOKENSMITH_CONFIG";
+/// Begins what `scripts/services` sets for our tests.
+const FOR_TESTS: &str = "TOKENSMITH_TEST_";
 const LARGEST_FILE: u64 = 1 << 20;
 
 /// Names under which the older services read the same settings, with the unit their number has.
@@ -124,7 +126,7 @@ fn variables(env: impl IntoIterator<Item = (String, String)>) -> Vec<Layer> {
     for (name, value) in &env {
         let key = name
             .strip_prefix(PREFIX)
-            .filter(|_| !FOR_THE_COMMAND_LINE.contains(&&**name));
+            .filter(|_| name != FOR_THE_COMMAND_LINE && !name.starts_with(FOR_TESTS));
         let key = key.map(|key| key.to_ascii_lowercase().replace("__", "."));
         layers.extend(key.map(|key| Layer::variable(name, &key, value)));
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::{
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, rejection::BytesRejection},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -216,9 +216,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", sentence);
             return Err(error.into_response());
         }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(IntoResponse::into_response)?;
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|broken| body_broken(broken).into_response())?;
         tokensmith_jose::strict_json::from_slice(&body)
             .map(Self)
             .map_err(|error| {
@@ -229,6 +228,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
                 );
                 ApiError::unprocessable("malformed_json", place).into_response()
             })
+    }
+}
+
+/// A body that is too large or did not arrive whole.
+fn body_broken(broken: BytesRejection) -> ApiError {
+    let (status, detail) = (broken.status(), broken.body_text());
+    let (refusal, sentence) = broken_body_sentence(status);
+    ApiError::new(status, refusal, sentence).with_detail(detail)
+}
+
+/// Refusal and public sentence of a body that could not be read, by its status.
+pub(crate) fn broken_body_sentence(status: StatusCode) -> (&'static str, &'static str) {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "The request body is too large."),
+        _ => ("body_broken", "The request body did not arrive whole."),
     }
 }
 

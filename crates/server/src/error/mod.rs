@@ -4,6 +4,7 @@
 mod api;
 mod oauth;
 
+pub(crate) use api::broken_body_sentence;
 pub use api::{ApiError, ApiJson};
 pub use oauth::OAuthError;
 pub(crate) use oauth::no_store;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -63,9 +62,22 @@ pub(super) async fn accept(
             },
         }
     }
-    // Closing a socket resets what it has not accepted: take those who were in time.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        admit(stream, peer, &routes, &edge);
+    admit_the_queue(listener, &routes, &edge);
+}
+
+/// Closing a socket resets what it has not accepted: take those who were in time. The system is asked directly,
+/// because the runtime may not have heard of them yet.
+fn admit_the_queue(listener: TcpListener, routes: &Routes, edge: &Arc<Edge>) {
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((stream, peer)) = listener.accept() {
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            admit(stream, peer, routes, edge);
+        }
     }
 }
 

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use tokensmith_oauth2::{ErrorCode, Secret};
-use tokensmith_store::{FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation};
+use tokensmith_store::{
+    EndSession, FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation,
+};
 
 use super::{PresentedToken, Redemption, Subject, UserSubject, issue::Minting, longest_user_token};
-use crate::{context::RequestContext, error::OAuthError};
+use crate::{context::RequestContext, error::OAuthError, registry::ACCOUNT_CLIENT};
 
 /// How long after a rotation the direct predecessor gets the same successor again, while nothing was heard of it.
 const GRACE: Duration = Duration::from_secs(60);
@@ -115,12 +117,38 @@ async fn rotate(
             let successor = of.app.refresh_root().token(&family.id, family.generation);
             Ok(link(*family, successor))
         }
-        Rotation::Replayed(_) => Err(refused("refresh_token_reuse")),
+        Rotation::Replayed(family) => {
+            end_sign_in(of, *family, context).await?;
+            Err(refused("refresh_token_reuse"))
+        }
         Rotation::Revoked => Err(refused("refresh_token_revoked")),
         Rotation::Expired => Err(refused("refresh_token_expired")),
         Rotation::Unknown => Err(refused("refresh_token_unknown")),
         Rotation::WrongClient => Err(refused("refresh_token_of_another_client")),
     }
+}
+
+/// Two hold a refresh token of a sign-in. Its access tokens name their session and not the family, so the session ends
+/// too. Of a grant to another client only that grant ends: nothing else of the session has leaked.
+async fn end_sign_in(
+    of: &Minting<'_>,
+    family: RefreshFamily,
+    context: &RequestContext,
+) -> Result<(), OAuthError> {
+    let Some(session) = family.session_id else {
+        return Ok(());
+    };
+    if family.client_id.as_str() == ACCOUNT_CLIENT {
+        let end = EndSession {
+            id: session,
+            user_id: family.user_id,
+            reason: "refresh_token_reuse",
+            revoked_until: context.now + longest_user_token(of.app),
+            context: context.audit(Some("system".to_owned())),
+        };
+        of.app.store().write(end).await?;
+    }
+    Ok(())
 }
 
 /// Without rotation the newest token stays good; an older one never is.

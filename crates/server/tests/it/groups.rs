@@ -395,3 +395,31 @@ async fn row_275_a_group_takes_nothing_but_name_and_description() {
     );
     assert_eq!(changed["created_by"], json!(alice.id));
 }
+
+#[tokio::test]
+async fn every_refusal_for_want_of_a_right_is_recorded_with_who_asked() {
+    let Scene {
+        server,
+        carol,
+        bob,
+        group,
+        ..
+    } = scene().await;
+    let path = format!("{}/{}", members(&group), carol.id);
+    bob.delete(&path).await.expect_problem(403);
+    let service = server.service("reader", "members:read").await;
+    service.get(&group_path(&group)).await.expect_problem(403);
+    let refused: Vec<Value> = server
+        .audit()
+        .await
+        .iter()
+        .filter(|record| record.event == "authorization_refused")
+        .map(|record| serde_json::from_str(&record.body).unwrap())
+        .collect();
+    let said = |index: usize, member: &str| refused[index][member].as_str().unwrap().to_owned();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert_eq!(said(0, "actor"), format!("user:{}", bob.id));
+    assert_eq!(said(0, "outcome"), "role_too_low");
+    assert_eq!(said(1, "actor"), "client:reader");
+    assert_eq!(said(1, "outcome"), "insufficient_scope");
+}

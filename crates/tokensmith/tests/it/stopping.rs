@@ -1,13 +1,14 @@
 //! Graceful stop (fault F20): ready turns 503, requests at work are answered, the writer's queue is flushed.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
+use tokensmith_xtask::http::Answer;
 
 use crate::running::Ground;
 
@@ -16,30 +17,12 @@ fn sigterm_under_load_answers_everything_it_accepted_and_loses_no_audit_line() {
     let ground = Ground::new();
     let mut server = ground.dev();
     let request = server.token_request("test_client", "test_secret", "read");
-    let (stop, granted, broken) = (
-        AtomicBool::new(false),
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-    );
+    let (stop, counts) = (AtomicBool::new(false), Counts::default());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    match request.send() {
-                        Ok(answer) if answer.status == 200 => {
-                            granted.fetch_add(1, Ordering::Relaxed)
-                        }
-                        Ok(answer) => panic!("{}: {}", answer.status, answer.body),
-                        // Refused before it was accepted is fine; cut off after it was sent is not.
-                        Err(error)
-                            if error.downcast_ref::<std::io::Error>().is_some_and(|error| {
-                                error.kind() == std::io::ErrorKind::ConnectionRefused
-                            }) =>
-                        {
-                            return;
-                        }
-                        Err(_) => broken.fetch_add(1, Ordering::Relaxed),
-                    };
+                    counts.add(request.send());
                 }
             });
         }
@@ -47,17 +30,50 @@ fn sigterm_under_load_answers_everything_it_accepted_and_loses_no_audit_line() {
         server.signal(Signal::TERM);
         let (status, took) = server.wait();
         stop.store(true, Ordering::Relaxed);
+        let in_time = took < Duration::from_secs(10);
         assert!(
-            status.success() && took < Duration::from_secs(10),
+            status.success() && in_time,
             "{status} after {took:?}\n{}",
             server.log()
         );
     });
-    assert_eq!(broken.into_inner(), 0, "requests were cut off");
     let database = rusqlite::Connection::open(ground.database()).unwrap();
     let lines = "SELECT count(*) FROM audit_log WHERE event = 'token_issued'";
-    let lines: i64 = database.query_row(lines, [], |row| row.get(0)).unwrap();
-    assert_eq!(usize::try_from(lines).unwrap(), granted.into_inner());
+    let lines: u32 = database.query_row(lines, [], |row| row.get(0)).unwrap();
+    let lines = usize::try_from(lines).unwrap();
+    // A request that was at work and then cut off would have left a line without an answer.
+    assert_eq!(lines, counts.granted.into_inner());
+    assert!(lines > 50, "{lines}");
+    assert_eq!(counts.cut_off.into_inner(), 0);
+    // Between the last look at the queue and the close the system may take one more: it is reset unread.
+    assert!(counts.reset.into_inner() <= 2);
+}
+
+/// What clients saw.
+#[derive(Default)]
+struct Counts {
+    granted: AtomicUsize,
+    reset: AtomicUsize,
+    cut_off: AtomicUsize,
+}
+
+impl Counts {
+    fn add(&self, answer: anyhow::Result<Answer>) {
+        let count = match answer {
+            Ok(answer) if answer.status == 200 => &self.granted,
+            Ok(answer) => panic!("{}: {}", answer.status, answer.body),
+            Err(error) => match error
+                .root_cause()
+                .downcast_ref::<io::Error>()
+                .map(io::Error::kind)
+            {
+                Some(io::ErrorKind::ConnectionRefused) => return,
+                Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => &self.reset,
+                _ => &self.cut_off,
+            },
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

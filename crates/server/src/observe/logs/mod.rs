@@ -52,10 +52,11 @@ where
     Registry::default().with(layers)
 }
 
-/// Spans are for traces; the formatter needs none, so with export off they are never made.
+/// Spans are for traces; the formatter needs none, so with export off they are never made. What is no span is an event,
+/// or the question of `tracing::enabled!` whether one is wanted.
 fn may_be_written(metadata: &Metadata<'_>) -> bool {
     let is_ours = metadata.target().starts_with("tokensmith");
-    metadata.is_event() && (is_ours || *metadata.level() <= Level::INFO)
+    !metadata.is_span() && (is_ours || *metadata.level() <= Level::INFO)
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

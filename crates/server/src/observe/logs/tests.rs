@@ -103,6 +103,18 @@ fn errors_are_written_with_their_causes() {
 }
 
 #[test]
+fn who_asks_whether_a_line_is_wanted_is_told_what_the_filter_says() {
+    let mut wanted = (false, true);
+    written(LogFormat::Json, "info", || {
+        wanted = (
+            tracing::enabled!(target: "tokensmith::access", Level::INFO),
+            tracing::enabled!(target: "tokensmith::access", Level::DEBUG),
+        );
+    });
+    assert_eq!(wanted, (true, false));
+}
+
+#[test]
 fn spans_are_never_made_when_nothing_exports_them() {
     let mut made = true;
     written(LogFormat::Json, "trace", || {
