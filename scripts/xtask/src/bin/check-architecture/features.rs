@@ -13,6 +13,7 @@ const ROOT: &str = "crates/server/src/";
 const SHARED: &[&str] = &[
     "app",
     "audit",
+    "authorization_audit",
     "caller",
     "config",
     "context",
