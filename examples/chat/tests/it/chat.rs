@@ -112,8 +112,9 @@ impl Chat {
     }
 
     pub(crate) fn terminate(&self) {
-        let kill = Command::new("kill")
-            .args(["-TERM", &self.process.id().to_string()])
+        // The shell's own `kill`: a small machine has no program of that name.
+        let kill = Command::new("sh")
+            .args(["-c", "kill -TERM $0", &self.process.id().to_string()])
             .status();
         assert!(kill.unwrap().success());
     }
