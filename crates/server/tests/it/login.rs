@@ -163,8 +163,8 @@ async fn an_unknown_user_costs_as_much_hashing_as_a_known_one() {
         server.advance(Duration::from_secs(60));
     }
     // The shortest times, taken in turn, are those a busy machine disturbs least. Without hashing, an unknown user
-    // would be answered at least ten times faster.
-    assert!(shortest[1] * 3 > shortest[0] * 2, "{shortest:?}");
+    // would be answered at least ten times faster; a third tells the two apart on the busiest machine.
+    assert!(shortest[1] * 3 > shortest[0], "{shortest:?}");
 }
 
 #[tokio::test]
