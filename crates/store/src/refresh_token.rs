@@ -13,7 +13,7 @@ use crate::{
     AuditContext, AuditEvent, Durability, FamilyId, Operation, RefreshFamily, StoreError,
     Timestamp, Tx,
     refresh_family::{BY_ID, COLUMNS, about, publish_end},
-    tx::values,
+    tx::{ChangeOne, values},
 };
 
 /// Presents the token of one generation of a family and asks for its successor.
@@ -63,16 +63,18 @@ impl Operation for RotateRefreshToken {
     type Outcome = Rotation;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Rotation, StoreError> {
-        const SPEND: &str = const_str::concat!(
-            "UPDATE refresh_families SET generation = generation + 1, rotated_at = $1, successor_used_at = NULL,
-                current_jti = $2, idle_expires_at = CASE WHEN $3 < expires_at THEN $3 ELSE expires_at END
+        const SPEND: &str = "UPDATE refresh_families
+            SET generation = generation + 1, rotated_at = $1, successor_used_at = NULL, current_jti = $2,
+                idle_expires_at = CASE WHEN $3 < expires_at THEN $3 ELSE expires_at END
             WHERE id = $4 AND generation = $5 AND client_id = $6
                 AND revoked_at IS NULL AND expires_at > $1 AND idle_expires_at > $1
                 AND (user_id IS NULL OR EXISTS
-                    (SELECT 1 FROM users WHERE users.id = refresh_families.user_id AND is_active = 1))
-            RETURNING ",
-            COLUMNS
-        );
+                    (SELECT 1 FROM users WHERE users.id = refresh_families.user_id AND is_active = 1))";
+        const SPEND_AND_READ: ChangeOne = ChangeOne {
+            change: SPEND,
+            change_returning: const_str::concat!(SPEND, " RETURNING ", COLUMNS),
+            read: BY_ID,
+        };
         let now = self.context.at;
         let client = self.client_id.as_str();
         let row = values![
@@ -83,7 +85,11 @@ impl Operation for RotateRefreshToken {
             self.presented,
             client
         ];
-        if let Some(family) = tx.first::<RefreshFamily>(SPEND, row).await? {
+        let key = values![&self.family];
+        if let Some(family) = tx
+            .change_one::<RefreshFamily>(&SPEND_AND_READ, row, key)
+            .await?
+        {
             let event =
                 about(&family, "refresh_token_rotated").field("generation", family.generation);
             tx.audit(&self.context, event.field("jti", &self.jti));

@@ -179,6 +179,13 @@ pub(crate) trait FromRow: Sized + Send {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError>;
 }
 
+/// The texts of [`Tx::change_one`].
+pub(crate) struct ChangeOne {
+    pub(crate) change: &'static str,
+    pub(crate) change_returning: &'static str,
+    pub(crate) read: &'static str,
+}
+
 /// A transaction under way. It is only ever lent to an operation.
 pub struct Tx<'a> {
     pub(crate) engine: TxEngine<'a>,
@@ -231,6 +238,25 @@ impl Tx<'_> {
         values: &[Value<'_>],
     ) -> Result<Option<T>, StoreError> {
         Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Changes at most one row, found by `key`, and reads it back. SQLite makes a temporary table for `RETURNING`,
+    /// which takes longer than looking the row up again; on PostgreSQL it saves a round trip.
+    pub(crate) async fn change_one<T: FromRow>(
+        &mut self,
+        sql: &ChangeOne,
+        values: &[Value<'_>],
+        key: &[Value<'_>],
+    ) -> Result<Option<T>, StoreError> {
+        match &mut self.engine {
+            TxEngine::Sqlite(connection) => {
+                let changed = engine::sqlite::execute(connection, sql.change, values)?;
+                let read = || engine::sqlite::query(connection, sql.read, key);
+                let rows = if changed == 1 { read()? } else { Vec::new() };
+                Ok(rows.into_iter().next())
+            }
+            TxEngine::Postgres(_) => self.first(sql.change_returning, values).await,
+        }
     }
 
     /// The one of two texts that this engine reads, where one text cannot serve both.

@@ -1,10 +1,11 @@
-//! The one thread that writes to SQLite. It drains its queue into one commit (group commit), each operation in its
-//! own savepoint, and answers callers only after that commit is as durable as the strictest of them needs.
+//! The one thread that writes to SQLite. It drains its queue into one commit (group commit), keeps each operation
+//! whole or not at all, and answers callers only after that commit is as durable as the strictest of them needs.
 
 use std::{
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     task::{Context, Poll, Waker},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -22,6 +23,10 @@ use crate::{
 const QUEUE: usize = 4096;
 /// Operations that share one commit at most: bounds the wait of the first.
 const BATCH: usize = 256;
+/// The part of a commit's time that the writer waits for callers to join the next one.
+const PATIENCE: u32 = 4;
+/// The longest such wait.
+const LONGEST_PATIENCE: Duration = Duration::from_millis(1);
 /// Operations after which the checkpointer is asked to move the WAL into the database file.
 const CHECKPOINT_EVERY: usize = 2000;
 
@@ -129,6 +134,45 @@ impl<O: Operation> Job for Queued<O> {
     }
 }
 
+/// Decides which operations share a commit.
+///
+/// Callers that were just answered tend to come back at once. Taking only those that are there already would split
+/// them into two halves that wait for each other's commits for ever, so the writer waits until as many are there as
+/// it has lately seen, but never longer than a part of what a commit takes (docs/decisions/0003).
+#[derive(Default)]
+struct Gathering {
+    next: Vec<Box<dyn Job>>,
+    expected: usize,
+    patience: Duration,
+}
+
+impl Gathering {
+    /// Waits for an operation, and a moment for others; `None` once nobody can send any more.
+    fn next_batch(&mut self, jobs: &Receiver<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
+        let mut batch = std::mem::take(&mut self.next);
+        if batch.is_empty() {
+            batch.push(jobs.recv().ok()?);
+        }
+        batch.extend(jobs.try_iter().take(BATCH - batch.len()));
+        let begun = Instant::now();
+        while batch.len() < self.expected && begun.elapsed() < self.patience {
+            std::thread::yield_now();
+            batch.extend(jobs.try_iter().take(BATCH - batch.len()));
+        }
+        Some(batch)
+    }
+
+    /// Called before the callers are answered: who waits by then is not one of them.
+    fn committed(&mut self, answered: usize, span: Duration, jobs: &Receiver<Box<dyn Job>>) {
+        self.next = jobs.try_iter().take(BATCH).collect();
+        self.expected = (answered + self.next.len()).min(BATCH);
+        self.patience = (span / PATIENCE).min(LONGEST_PATIENCE);
+    }
+}
+
+/// A way to run the operations of a batch. `false`: they must be run in another way.
+type RunBatch = fn(&mut WriterState, &mut [Box<dyn Job>]) -> Result<bool, StoreError>;
+
 struct WriterState {
     connection: Connection,
     synchronous: Durability,
@@ -160,17 +204,14 @@ impl WriterState {
     }
 
     fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+        let mut gathering = Gathering::default();
         while !self.is_untrusted
-            && let Ok(first) = jobs.recv()
+            && let Some(mut batch) = gathering.next_batch(jobs)
         {
-            // On a busy machine this lets callers that are about to write join this commit; on an idle one it
-            // returns at once (docs/decisions/0003).
-            std::thread::yield_now();
-            let mut batch = Vec::with_capacity(32);
-            batch.push(first);
-            batch.extend(jobs.try_iter().take(BATCH - 1));
             metrics::histogram!("tokensmith_store_batch_operations").record(batch.len() as f64);
+            let begun = Instant::now();
             let commit = self.commit(&mut batch).map_err(|error| error.to_string());
+            gathering.committed(batch.len(), begun.elapsed(), jobs);
             self.since_checkpoint += batch.len();
             for job in batch {
                 job.answer(commit.as_ref().copied().map_err(String::as_str));
@@ -183,31 +224,41 @@ impl WriterState {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        let needed = batch
-            .iter()
-            .map(|job| job.durability())
-            .max()
-            .unwrap_or(Durability::PowerSafe);
-        self.set_synchronous(needed)?;
+        let needed = batch.iter().map(|job| job.durability()).max();
+        self.set_synchronous(needed.unwrap_or(Durability::PowerSafe))?;
+        // A savepoint for each operation costs a seventh of the whole, and hardly ever does one fail. So they run
+        // without, and only if one fails does the batch run again, each in a savepoint of its own.
+        let done = match self.attempt(batch, Self::run_together) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.attempt(batch, Self::run_apart).map(drop),
+            Err(error) => Err(error),
+        };
+        done.inspect_err(|error| {
+            tracing::error!(error = %error, operations = batch.len(), "a commit failed; nothing of it was kept");
+            // On a full disk, moving the log into the database file makes its space good for use again.
+            self.since_checkpoint = CHECKPOINT_EVERY;
+        })
+    }
+
+    /// Runs a batch in one transaction and says whether it was committed; if not, nothing of it was kept.
+    fn attempt(&mut self, batch: &mut [Box<dyn Job>], run: RunBatch) -> Result<bool, StoreError> {
         self.step("BEGIN IMMEDIATE")?;
         let before = self.head.clone();
-        let written = self
+        let ran = self
             .follow_other_processes()
-            .and_then(|()| self.run_all(batch));
-        match written
-            .and_then(|()| self.save_head(&before))
-            .and_then(|()| self.end_commit())
-        {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                tracing::error!(error = %error, operations = batch.len(), "a commit failed; nothing of it was kept");
-                let _ = self.step("ROLLBACK");
-                self.data_version = -1;
-                // On a full disk, moving the log into the database file makes its space good for use again.
-                self.since_checkpoint = CHECKPOINT_EVERY;
-                Err(error)
-            }
+            .and_then(|()| run(self, batch));
+        let committed = match ran {
+            Ok(true) => self
+                .save_head(&before)
+                .and_then(|()| self.end_commit())
+                .map(|()| true),
+            other => other,
+        };
+        if !matches!(committed, Ok(true)) {
+            let _ = self.step("ROLLBACK");
+            self.data_version = -1;
         }
+        committed
     }
 
     fn end_commit(&mut self) -> Result<(), StoreError> {
@@ -228,7 +279,13 @@ impl WriterState {
         committed.map(drop).map_err(StoreError::from)
     }
 
-    fn run_all(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    /// Stops at the first operation that fails.
+    fn run_together(&mut self, batch: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
+        Ok(batch.iter_mut().all(|job| job.run(self)))
+    }
+
+    /// Takes back what a failed operation did, and keeps the rest.
+    fn run_apart(&mut self, batch: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
         for job in batch {
             let head = self.head.clone();
             self.step("SAVEPOINT operation")?;
@@ -238,7 +295,7 @@ impl WriterState {
             }
             self.step("RELEASE operation")?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn run_operation<O: Operation>(&mut self, operation: &O) -> Result<O::Outcome, StoreError> {
