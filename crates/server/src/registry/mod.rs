@@ -6,7 +6,10 @@
 mod account_client;
 mod epoch;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
@@ -22,6 +25,8 @@ pub use epoch::{EPOCH_INTERVAL, follow};
 /// Clients, resources and scopes.
 pub struct Registry {
     clients: Cache<ClientId, Arc<RegisteredClient>>,
+    /// How often the clients were dropped.
+    drops: AtomicU64,
     declared: ArcSwap<Declared>,
 }
 
@@ -64,6 +69,7 @@ impl Registry {
         let clients = Cache::new(config.cache.clients.get());
         Ok(Self {
             clients,
+            drops: AtomicU64::new(0),
             declared: ArcSwap::from_pointee(Declared::load(store).await?),
         })
     }
@@ -85,6 +91,7 @@ impl Registry {
         if let Some(known) = self.clients.get(id) {
             return Ok(Some(known));
         }
+        let drops = self.drops.load(Ordering::SeqCst);
         let Some(client) = store.client(id).await? else {
             return Ok(None);
         };
@@ -94,17 +101,24 @@ impl Registry {
             allowed_scope,
         });
         self.clients.insert(id.clone(), registered.clone());
+        // What was read before a drop and kept after it would stay until the next change.
+        if self.drops.load(Ordering::SeqCst) != drops {
+            self.clients.remove(id);
+        }
         Ok(Some(registered))
     }
 
     /// Drops what is kept and reads the declarations again.
     ///
     /// # Errors
-    /// As [`Registry::open`]; then the declarations in use stay.
+    /// As [`Registry::open`]; then the declarations in use stay, but no client does.
     pub async fn reload(&self, store: &Store) -> Result<(), StartError> {
-        self.declared.store(Arc::new(Declared::load(store).await?));
+        let declared = Declared::load(store)
+            .await
+            .map(|declared| self.declared.store(Arc::new(declared)));
+        self.drops.fetch_add(1, Ordering::SeqCst);
         self.clients.clear();
-        Ok(())
+        declared
     }
 }
 
