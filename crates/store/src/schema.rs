@@ -72,9 +72,11 @@ fn hash(text: &str) -> Vec<u8> {
 
 /// Refuses an SQLite file that another program made, before anything in it is touched.
 pub(crate) fn refuse_foreign_file(connection: &Connection) -> Result<(), StoreError> {
-    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let is_ours = count("PRAGMA application_id")? == APPLICATION;
-    if is_ours || count("SELECT count(*) FROM sqlite_schema")? == 0 {
+    // One transaction, so that both answers are about the same moment: another start may be making the file ours.
+    let tx = connection.unchecked_transaction()?;
+    let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let tables = count("SELECT count(*) FROM sqlite_schema")?;
+    if tables == 0 || count("PRAGMA application_id")? == APPLICATION {
         return Ok(());
     }
     Err(StoreError::corrupt(

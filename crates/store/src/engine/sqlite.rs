@@ -6,7 +6,7 @@
 use std::{borrow::Cow, path::Path};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags, types::ToSqlOutput};
+use rusqlite::{Connection, ErrorCode, OpenFlags, types::ToSqlOutput};
 
 use crate::{
     Row, StoreError, Value,
@@ -90,12 +90,29 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     crate::schema::refuse_foreign_file(&connection)?;
+    enter_wal(&connection)?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;
          PRAGMA journal_size_limit = 67108864;",
     )?;
     Ok(connection)
+}
+
+/// Two first starts at once may meet in this switch, for which SQLite does not wait by itself.
+fn enter_wal(connection: &Connection) -> Result<(), StoreError> {
+    const TRIES: u32 = 100;
+    for _ in 1..TRIES {
+        match connection.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            done => return done.map_err(StoreError::from),
+        }
+    }
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL")
+        .map_err(StoreError::from)
 }
 
 #[cfg(unix)]

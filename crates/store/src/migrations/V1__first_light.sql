@@ -124,7 +124,7 @@ CREATE TABLE memberships (
     added_by TEXT,
     PRIMARY KEY (org_id, user_id)
 );
-CREATE INDEX memberships_user ON memberships (user_id, added_at);
+CREATE INDEX memberships_user ON memberships (user_id, added_at, org_id);
 
 CREATE TABLE member_groups (
     id TEXT PRIMARY KEY,
@@ -137,6 +137,7 @@ CREATE TABLE member_groups (
     updated_at BIGINT NOT NULL,
     UNIQUE (org_id, name_key)
 );
+CREATE INDEX member_groups_page ON member_groups (org_id, id);
 
 CREATE TABLE group_members (
     group_id TEXT NOT NULL REFERENCES member_groups (id) ON DELETE CASCADE,

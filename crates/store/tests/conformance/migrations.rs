@@ -21,7 +21,7 @@ on_both_engines! {
 
     async fn many_first_starts_at_once_migrate_once(ground: &Ground) {
         let target = empty(ground).await;
-        let opened = (0..8).map(|_| {
+        let opened = (0..16).map(|_| {
             let target = target.clone();
             tokio::spawn(async move { open(&target).await.map(drop) })
         });

@@ -57,6 +57,7 @@ on_both_engines! {
             ("user_id", "NULL"),
             ("grant_id", "'g'"),
             ("at", "at + 1"),
+            ("at", "9223372036854775807"),
         ] {
             let (stream, seq) = write_lines_once(ground).await;
             let keep = format!("CREATE TABLE kept AS SELECT * FROM audit_log WHERE id = {}", id(stream, seq));
