@@ -35,11 +35,12 @@ impl FromRequest<App> for AuthenticatedForm {
         let (mut parts, body) = request.into_parts();
         let Ok(context) = RequestContext::from_request_parts(&mut parts, app).await;
         refuse_other_forms(&parts).map_err(IntoResponse::into_response)?;
-        let body = Request::from_parts(parts.clone(), body);
-        let body = Bytes::from_request(body, app).await;
+        // Reading the body asks for no header, so they are moved out, not copied: this is every token request's path.
+        let headers = std::mem::take(&mut parts.headers);
+        let body = Bytes::from_request(Request::from_parts(parts, body), app).await;
         let body = body.map_err(|broken| body_broken(broken).into_response())?;
         let form = Form::parse(&body).map_err(|error| OAuthError::from(error).into_response())?;
-        let client = authenticate(app, &parts.headers, &form, &context)
+        let client = authenticate(app, &headers, &form, &context)
             .await
             .map_err(IntoResponse::into_response)?;
         Ok(Self {
