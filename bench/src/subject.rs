@@ -202,6 +202,7 @@ fn client(number: u32, now: Timestamp) -> Result<Client> {
         role: None,
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: now,
         updated_at: now,

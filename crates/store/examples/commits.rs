@@ -165,6 +165,7 @@ fn client() -> Outcome<Client> {
         role: None,
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: NOW,
         updated_at: NOW,

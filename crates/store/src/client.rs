@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::{ClientId, GrantType, Scope};
 
 use crate::{
-    AuditContext, AuditEvent, Operation, Row, Store, StoreError, Timestamp, Tx, epoch,
+    AuditContext, AuditEvent, ClientMetadata, Operation, Row, Store, StoreError, Timestamp, Tx,
+    epoch,
     tx::{FromRow, Value, values},
 };
 
@@ -107,6 +108,8 @@ pub struct Client {
     pub access_token_seconds: Option<i64>,
     /// Whether its refresh tokens rotate.
     pub rotates_refresh_tokens: bool,
+    /// What else it registered.
+    pub metadata: ClientMetadata,
     /// A disabled client is refused everywhere.
     pub is_active: bool,
     /// When it was registered.
@@ -115,8 +118,10 @@ pub struct Client {
     pub updated_at: Timestamp,
 }
 
-const COLUMNS: &str = "SELECT client_id, name, auth_method, secrets, grant_types, scope, resources, redirect_uris,
-    role, access_token_seconds, rotates_refresh_tokens, is_active, created_at, updated_at FROM clients";
+const COLUMNS: &str =
+    "SELECT client_id, name, auth_method, secrets, grant_types, scope, resources, redirect_uris,
+    role, access_token_seconds, rotates_refresh_tokens, is_active, created_at, updated_at, metadata
+    FROM clients";
 
 impl FromRow for Client {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
@@ -135,6 +140,7 @@ impl FromRow for Client {
             is_active: row.flag(11)?,
             created_at: row.time(12)?,
             updated_at: row.time(13)?,
+            metadata: row.json(14)?,
         })
     }
 }
@@ -221,7 +227,7 @@ impl Operation for PutClient {
                 resources = excluded.resources, redirect_uris = excluded.redirect_uris, role = excluded.role,
                 access_token_seconds = excluded.access_token_seconds,
                 rotates_refresh_tokens = excluded.rotates_refresh_tokens, is_active = excluded.is_active,
-                updated_at = excluded.updated_at"
+                updated_at = excluded.updated_at, metadata = excluded.metadata"
         );
         insert(tx, PUT, &self.client).await?;
         epoch::advance(tx).await?;
@@ -234,8 +240,8 @@ impl Operation for PutClient {
 }
 
 const INSERT: &str = "INSERT INTO clients (client_id, name, auth_method, secrets, grant_types, scope, resources,
-    redirect_uris, role, access_token_seconds, rotates_refresh_tokens, is_active, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    redirect_uris, role, access_token_seconds, rotates_refresh_tokens, is_active, created_at, updated_at,
+    metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
 async fn insert(tx: &mut Tx<'_>, sql: &'static str, client: &Client) -> Result<bool, StoreError> {
     let grants: Vec<&str> = client
@@ -247,6 +253,7 @@ async fn insert(tx: &mut Tx<'_>, sql: &'static str, client: &Client) -> Result<b
     let scope = client.scope.to_string();
     let (secrets, resources) = (json(&client.secrets)?, json(&client.resources)?);
     let redirect_uris = json(&client.redirect_uris)?;
+    let metadata = json(&client.metadata)?;
     let row: &[Value<'_>] = values![
         client.client_id.as_str(),
         &client.name,
@@ -262,6 +269,7 @@ async fn insert(tx: &mut Tx<'_>, sql: &'static str, client: &Client) -> Result<b
         client.is_active,
         client.created_at,
         client.updated_at,
+        &metadata,
     ];
     tx.won(sql, row).await
 }

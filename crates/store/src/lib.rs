@@ -7,6 +7,7 @@
 mod audit;
 mod backup;
 mod client;
+mod client_metadata;
 mod engine;
 mod epoch;
 mod error;
@@ -41,6 +42,7 @@ pub use client::{
     AuthMethod, ChangeClient, Client, ClientChange, ClientSecret, PutClient, RegisterClient,
     Registered, RemoveClient, SecretHash,
 };
+pub use client_metadata::ClientMetadata;
 pub use error::StoreError;
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};

@@ -10,10 +10,16 @@ use crate::{
 };
 
 /// Every migration in order. Its place in the list is its number; a landed one is never edited.
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "first_light",
-    include_str!("migrations/V1__first_light.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "first_light",
+        include_str!("migrations/V1__first_light.sql"),
+    ),
+    (
+        "token_service",
+        include_str!("migrations/V2__token_service.sql"),
+    ),
+];
 
 /// The schema this program works with.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

@@ -161,6 +161,7 @@ async fn record(
         role: demo.role.map(str::to_owned),
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: context.at,
         updated_at: context.at,

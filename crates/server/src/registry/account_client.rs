@@ -37,6 +37,7 @@ fn record(now: Timestamp) -> Result<Client, String> {
         role: None,
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: now,
         updated_at: now,

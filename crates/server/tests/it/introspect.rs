@@ -98,6 +98,7 @@ pub(crate) async fn client(
         role: None,
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: now,
         updated_at: now,

@@ -355,6 +355,7 @@ async fn register_public_client(server: &TestServer, id: &str) {
         role: None,
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: server.now(),
         updated_at: server.now(),

@@ -306,6 +306,7 @@ pub(crate) fn client(id: &str) -> Client {
         role: None,
         access_token_seconds: Some(900),
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: NOW,
         updated_at: NOW,

@@ -141,6 +141,7 @@ impl Create {
             role: self.role.clone(),
             access_token_seconds: None,
             rotates_refresh_tokens: true,
+            metadata: tokensmith_store::ClientMetadata::default(),
             is_active: true,
             created_at: data.now,
             updated_at: data.now,

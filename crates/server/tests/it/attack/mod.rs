@@ -96,6 +96,7 @@ async fn client(server: &TestServer, id: &str, method: AuthMethod, secret: Optio
         role: None,
         access_token_seconds: None,
         rotates_refresh_tokens: true,
+        metadata: tokensmith_store::ClientMetadata::default(),
         is_active: true,
         created_at: now,
         updated_at: now,
