@@ -30,6 +30,7 @@ mod store;
 mod sweep;
 mod timestamp;
 mod tx;
+mod used_jti;
 mod user;
 mod verify;
 
@@ -66,6 +67,7 @@ pub use store::{Options, Store, Target};
 pub use sweep::{Expired, Sweep};
 pub use timestamp::Timestamp;
 pub use tx::{Row, Tx, Value};
+pub use used_jti::{JtiKind, JtiUse, UseJti};
 pub use user::{
     ChangePassword, PasswordHash, RegisterUser, SetUserActive, UpgradePasswordHash, User,
     UserRegistration,

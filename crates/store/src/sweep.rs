@@ -14,15 +14,18 @@ pub enum Expired {
     RefreshFamilies,
     /// Refresh token families that were ended before the instant.
     EndedRefreshFamilies,
+    /// Used identifiers whose carriers expired before the instant.
+    UsedJtis,
 }
 
 impl Expired {
     /// Everything there is to sweep.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Revocations,
         Self::Sessions,
         Self::RefreshFamilies,
         Self::EndedRefreshFamilies,
+        Self::UsedJtis,
     ];
 }
 
@@ -54,11 +57,16 @@ impl Operation for Sweep {
             (SELECT id FROM refresh_families WHERE idle_expires_at < $1 ORDER BY idle_expires_at LIMIT $2)";
         const ENDED: &str = "DELETE FROM refresh_families WHERE id IN
             (SELECT id FROM refresh_families WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)";
+        const JTIS_SQLITE: &str = "DELETE FROM used_jtis WHERE rowid IN
+            (SELECT rowid FROM used_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const JTIS_POSTGRES: &str = "DELETE FROM used_jtis WHERE (kind, digest) IN
+            (SELECT kind, digest FROM used_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         let sql = match self.expired {
             Expired::Revocations => REVOCATIONS,
             Expired::Sessions => SESSIONS,
             Expired::RefreshFamilies => FAMILIES,
             Expired::EndedRefreshFamilies => ENDED,
+            Expired::UsedJtis => tx.by_engine(JTIS_SQLITE, JTIS_POSTGRES),
         };
         tx.execute(sql, values![self.before, self.limit]).await
     }

@@ -67,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
         (n(), 1..4_i64).prop_map(|(f, g)| MarkUsed(f, g)),
         n().prop_map(EndFamilies),
         n().prop_map(Revoke),
-        (0..4_usize, 0..200_u16).prop_map(|(e, h)| Sweep(e, h)),
+        (0..Expired::ALL.len(), 0..200_u16).prop_map(|(e, h)| Sweep(e, h)),
         (0..200_u16).prop_map(Wait),
         (n(), n(), 0..5_i64).prop_map(|(f, c, g)| Rotate(f, c, g)),
     ];

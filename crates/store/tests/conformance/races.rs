@@ -265,6 +265,23 @@ on_both_engines! {
         assert_eq!(count(&keys, |key| key.signs_until.is_none()), 1);
     }
 
+    async fn one_of_many_uses_an_identifier(ground: &Ground) {
+        let kinds = [JtiKind::ClientAssertion, JtiKind::AuthorizationGrant, JtiKind::DpopProof];
+        for round in 0..ROUNDS {
+            for kind in kinds {
+                let answers = race_writes(ground, CALLERS, |_| UseJti {
+                    kind,
+                    owner: "web".into(),
+                    jti: format!("jti-{round}"),
+                    expires_at: NOW + MINUTE,
+                })
+                .await;
+                assert_eq!(count(&answers, |a| *a == JtiUse::First), 1, "{kind:?}");
+                assert_eq!(count(&answers, |a| *a == JtiUse::Replayed), CALLERS - 1, "{kind:?}");
+            }
+        }
+    }
+
     async fn one_of_many_holds_a_lease(ground: &Ground) {
         for round in 0..ROUNDS as u32 {
             let answers = race_writes(ground, CALLERS, |number| TakeLease {

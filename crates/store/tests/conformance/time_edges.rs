@@ -100,6 +100,13 @@ on_both_engines! {
         ground.family(&web, None).await;
         let ended = ground.family(&web, None).await;
         let store = &ground.store;
+        let jti = UseJti {
+            kind: JtiKind::ClientAssertion,
+            owner: "web".into(),
+            jti: "one".into(),
+            expires_at: NOW + MINUTE,
+        };
+        assert_eq!(store.write(jti).await.unwrap(), JtiUse::First);
         let end = EndFamilies {
             scope: FamilyScope::Family(ended),
             reason: "logout",
@@ -113,6 +120,7 @@ on_both_engines! {
             (Expired::Sessions, NOW + DAY, 1),
             (Expired::EndedRefreshFamilies, NOW, 1),
             (Expired::RefreshFamilies, NOW + DAY * 7, 1),
+            (Expired::UsedJtis, NOW + MINUTE, 1),
         ];
         for (expired, edge, rows) in edges {
             let sweep = |before| Sweep { expired, before, limit: 100 };

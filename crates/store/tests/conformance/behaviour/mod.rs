@@ -8,4 +8,5 @@ mod refresh_tokens;
 mod revocations;
 mod sessions;
 mod standing;
+mod used_jtis;
 mod users;
