@@ -11,6 +11,7 @@ pub mod pkce;
 pub mod token_response;
 
 mod client_id;
+mod confirmation;
 mod error_code;
 mod grant_type;
 mod redirect_uri;
@@ -20,6 +21,7 @@ mod scope_hierarchy;
 mod secret;
 
 pub use client_id::{ClientId, ClientIdError};
+pub use confirmation::{Confirmation, MalformedConfirmation, Thumbprint};
 pub use error_code::ErrorCode;
 pub use form::{Form, FormError};
 pub use grant_type::{GrantType, UnsupportedGrantType};

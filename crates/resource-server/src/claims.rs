@@ -4,8 +4,8 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
-use tokensmith_oauth2::{ClientId, Scope};
+use serde::de::{Deserializer, Error, Visitor};
+use tokensmith_oauth2::{ClientId, Confirmation, Scope};
 
 use crate::principal::{AccessToken, Principal, ServicePrincipal, UserPrincipal};
 use crate::refusal::TokenError;
@@ -56,7 +56,7 @@ pub(crate) struct Claims {
     permissions: Vec<String>,
     /// RFC 7800: the token is bound to a key.
     #[serde(default, deserialize_with = "present")]
-    cnf: Option<IgnoredAny>,
+    cnf: Option<Confirmation>,
 }
 
 impl Claims {
@@ -65,11 +65,12 @@ impl Claims {
         self.check(expected)?;
         let (jti, issued_at) = (self.jti.clone(), self.iat.map(|iat| iat.0));
         let grant_id = self.grant_id.clone();
-        let expires_at = self.exp.0;
+        let (expires_at, confirmation) = (self.exp.0, self.cnf);
         Ok(AccessToken {
             principal: self.principal()?,
             jti,
             grant_id,
+            confirmation,
             issued_at,
             expires_at,
         })
@@ -89,9 +90,6 @@ impl Claims {
         }
         if self.kind.as_deref().is_some_and(|kind| kind != "access") {
             return Err(TokenError::Type);
-        }
-        if self.cnf.is_some() {
-            return Err(TokenError::SenderConstrained);
         }
         self.check_times(expected.now)
     }

@@ -1,6 +1,6 @@
 //! Who is calling, as the token says it. A `sub` that is a UUID is a user; anything else is a service (RFC 9700 section 4.15).
 
-use tokensmith_oauth2::Scope;
+use tokensmith_oauth2::{Confirmation, Scope};
 
 /// The caller: a person or a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct AccessToken {
     pub jti: Option<String>,
     /// The refresh token family the token came with.
     pub grant_id: Option<String>,
+    /// The key whose holder alone may use the token; `None` for a bearer token.
+    pub confirmation: Option<Confirmation>,
     /// Seconds since 1970.
     pub issued_at: Option<u64>,
     /// Seconds since 1970; the token is refused from then on.

@@ -158,6 +158,7 @@ mod tests {
 
     fn user_token(issued_at: u64) -> AccessToken {
         AccessToken {
+            confirmation: None,
             principal: Principal::User(UserPrincipal {
                 sub: USER.to_owned(),
                 email: None,

@@ -76,6 +76,7 @@ mod tests {
         });
         Arc::new(AccessToken {
             principal,
+            confirmation: None,
             grant_id: None,
             jti: None,
             issued_at: None,

@@ -123,6 +123,9 @@ impl Shared {
             return Err(VerifyError::TooLong.into());
         }
         let token = self.accept(text).await?;
+        if token.confirmation.is_some() {
+            return Err(TokenError::SenderConstrained.into());
+        }
         // Not part of what is remembered: a revocation counts from the next request on.
         if let Some(revocations) = &self.revocations {
             check_revocation(revocations.as_ref(), &token, text).await?;

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde::{Deserialize, Deserializer};
 use tokensmith_jose::Expect;
-use tokensmith_oauth2::{ClientId, ErrorCode, Scope, challenge};
+use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Scope, challenge};
 use tokensmith_store::{
     AuditEvent, MarkSuccessorUsed, SessionId, Timestamp, TokenSubjects, UserId,
 };
@@ -88,6 +88,8 @@ struct Claims {
     sid: Option<String>,
     #[serde(default, deserialize_with = "present")]
     org_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    cnf: Option<Confirmation>,
 }
 
 /// A claim that may be absent is, when it is there, of its type: `null` is not absence.
@@ -229,6 +231,9 @@ fn check_claims(app: &App, claims: &Claims, now: Timestamp) -> Result<(), ApiErr
     }
     if claims.r#type != "access" {
         return Err(invalid("not_an_access_token"));
+    }
+    if claims.cnf.is_some() {
+        return Err(invalid("key_not_shown"));
     }
     if claims.exp <= now {
         return Err(invalid("token_expired"));

@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
-use tokensmith_oauth2::{ClientId, ErrorCode, Scope, Secret};
+use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Scope, Secret};
 use tokensmith_store::{AuditEvent, AuthMethod, RefreshFamily};
 
 use crate::{
@@ -38,7 +38,7 @@ struct Introspection {
     client_id: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    /// `Bearer` for an access token; absent for a refresh token, which no resource may take.
+    /// `Bearer` or `DPoP` for an access token; absent for a refresh token, which no resource may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     /// `access` or `refresh`.
@@ -64,6 +64,9 @@ struct Introspection {
     roles: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
+    /// The key it is bound to (RFC 9449 §6.2, RFC 8705 §3.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
 }
 
 /// A signed answer (RFC 9701 §5). No `sub` and no `exp`, so that nobody takes it for an access token.
@@ -224,7 +227,7 @@ impl Introspection {
             scope: Some(claims.scope),
             client_id: Some(claims.client_id),
             username: claims.email,
-            token_type: Some("Bearer"),
+            token_type: Some(claims.cnf.map_or("Bearer", Confirmation::token_type)),
             r#type: Some("access"),
             exp: Some(claims.exp),
             iat: Some(claims.iat),
@@ -236,6 +239,7 @@ impl Introspection {
             org_id: claims.org_id,
             roles: claims.roles,
             sid: claims.sid,
+            cnf: claims.cnf,
         }
     }
 
@@ -254,6 +258,7 @@ impl Introspection {
             iss: Some(issuer.to_owned()),
             org_id: family.org_id.map(|org| org.to_string()),
             sid: family.session_id.map(|session| session.to_string()),
+            cnf: family.confirmation,
             ..Self::default()
         }
     }

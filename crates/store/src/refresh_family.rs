@@ -1,7 +1,7 @@
 //! Refresh token families: one row per family, opened in a session or for a client itself, ended by scope.
 //! What becomes of their tokens is in `refresh_token.rs`.
 
-use tokensmith_oauth2::{ClientId, Scope};
+use tokensmith_oauth2::{ClientId, Confirmation, Scope};
 
 use crate::{
     AuditContext, AuditEvent, FamilyId, Operation, OrganizationId, RevocationKind, Row, SessionId,
@@ -30,6 +30,8 @@ pub struct RefreshFamily {
     pub scope: Scope,
     /// For which resources (RFC 8707).
     pub resources: Vec<String>,
+    /// The key its tokens are bound to, for good: every rotation must show it.
+    pub confirmation: Option<Confirmation>,
     /// The generation of the newest token, from 1.
     pub generation: i64,
     /// When that token was made.
@@ -58,7 +60,7 @@ impl RefreshFamily {
 }
 
 pub(crate) const COLUMNS: &str = "id, root_key, client_id, user_id, session_id, org_id, scope, resources, generation, rotated_at,
-    successor_used_at, current_jti, created_at, expires_at, idle_expires_at, revoked_at, revoked_reason";
+    successor_used_at, current_jti, created_at, expires_at, idle_expires_at, revoked_at, revoked_reason, cnf";
 pub(crate) const BY_ID: &str =
     const_str::concat!("SELECT ", COLUMNS, " FROM refresh_families WHERE id = $1");
 
@@ -82,6 +84,7 @@ impl FromRow for RefreshFamily {
             idle_expires_at: row.time(14)?,
             revoked_at: row.opt_time(15)?,
             revoked_reason: row.opt_text(16)?,
+            confirmation: row.opt_word(17)?,
         })
     }
 }
@@ -114,8 +117,8 @@ impl Operation for OpenFamily {
         const IN_SESSION: &str = "UPDATE sessions SET last_used_at = $1
             WHERE id = $2 AND user_id = $3 AND ended_at IS NULL AND expires_at > $1";
         const OPEN: &str = "INSERT INTO refresh_families (id, root_key, client_id, user_id, session_id, org_id, scope,
-            resources, generation, rotated_at, current_jti, created_at, expires_at, idle_expires_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $9, $11, $12
+            resources, generation, rotated_at, current_jti, created_at, expires_at, idle_expires_at, cnf)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $9, $11, $12, $13
             WHERE EXISTS (SELECT 1 FROM clients AS c WHERE c.client_id = $3 AND c.is_active = 1)
                 AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = $4 AND u.is_active = 1))";
         let (family, now) = (&self.family, self.context.at);
@@ -126,6 +129,7 @@ impl Operation for OpenFamily {
             }
         }
         let (scope, resources) = (family.scope.to_string(), json(&family.resources)?);
+        let confirmation = family.confirmation.map(|cnf| cnf.to_string());
         let row = values![
             &family.id,
             &family.root_key,
@@ -139,6 +143,7 @@ impl Operation for OpenFamily {
             family.current_jti.as_ref(),
             family.expires_at,
             family.idle_expires_at.min(family.expires_at),
+            confirmation.as_ref(),
         ];
         let opened = tx.won(OPEN, row).await?;
         if opened {

@@ -4,10 +4,13 @@
 //! same successor can be handed out twice. Honest races are not theft: while neither the successor nor its access
 //! token has been used, the direct predecessor gets the same successor again, for a bounded time. Any older token,
 //! and the predecessor after that, ends the family. Never are there two branches.
+//!
+//! Of a family that is bound to a key, whoever does not show that key gets nothing and ends nothing: a thief without
+//! the key must not be able to sign the owner out (RFC 9449 §5).
 
 use std::time::Duration;
 
-use tokensmith_oauth2::ClientId;
+use tokensmith_oauth2::{ClientId, Confirmation};
 
 use crate::{
     AuditContext, AuditEvent, Durability, FamilyId, Operation, RefreshFamily, StoreError,
@@ -27,6 +30,8 @@ pub struct RotateRefreshToken {
     pub presented: i64,
     /// The client that presents it.
     pub client_id: ClientId,
+    /// The key the client showed, if it showed one.
+    pub confirmation: Option<Confirmation>,
     /// `jti` for the access token that is made with a new successor.
     pub jti: String,
     /// How long the successor may lie unused.
@@ -57,6 +62,8 @@ pub enum Rotation {
     Unknown,
     /// It was granted to another client.
     WrongClient,
+    /// The family is bound to this key, which was not shown. Nothing changed.
+    WrongKey(Confirmation),
 }
 
 impl Operation for RotateRefreshToken {
@@ -66,7 +73,7 @@ impl Operation for RotateRefreshToken {
         const SPEND: &str = "UPDATE refresh_families
             SET generation = generation + 1, rotated_at = $1, successor_used_at = NULL, current_jti = $2,
                 idle_expires_at = CASE WHEN $3 < expires_at THEN $3 ELSE expires_at END
-            WHERE id = $4 AND generation = $5 AND client_id = $6
+            WHERE id = $4 AND generation = $5 AND client_id = $6 AND (cnf IS NULL OR cnf = $7)
                 AND revoked_at IS NULL AND expires_at > $1 AND idle_expires_at > $1
                 AND (user_id IS NULL OR EXISTS
                     (SELECT 1 FROM users WHERE users.id = refresh_families.user_id AND is_active = 1))";
@@ -77,13 +84,15 @@ impl Operation for RotateRefreshToken {
         };
         let now = self.context.at;
         let client = self.client_id.as_str();
+        let shown = self.confirmation.map(|cnf| cnf.to_string());
         let row = values![
             now,
             &self.jti,
             now + self.idle,
             &self.family,
             self.presented,
-            client
+            client,
+            shown.as_ref(),
         ];
         let key = values![&self.family];
         if let Some(family) = tx
@@ -112,6 +121,12 @@ impl RotateRefreshToken {
         let known = Some(&family);
         if family.client_id != self.client_id {
             return Ok(self.refuse(tx, known, Rotation::WrongClient, "wrong_client"));
+        }
+        if let Some(bound) = family
+            .confirmation
+            .filter(|_| family.confirmation != self.confirmation)
+        {
+            return Ok(self.refuse(tx, known, Rotation::WrongKey(bound), "wrong_key"));
         }
         if family.revoked_at.is_some() {
             return Ok(self.refuse(tx, known, Rotation::Revoked, "revoked"));

@@ -115,12 +115,19 @@ async fn row_310_a_token_bound_to_a_key_is_refused_as_a_bearer_token() {
     let issuer = Issuer::start().await;
     let bound = [
         json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
-        json!({"x5t#S256": "a"}),
-        json!({}),
-        json!(null),
+        json!({"x5t#S256": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
     ];
     let detail = "the token is bound to a key and may not be used as a bearer token";
     refused(&issuer, "cnf", &bound.map(Some), detail).await;
+    let not_understood = [
+        json!({"jkt": "a"}),
+        json!({"kid": "a"}),
+        json!({}),
+        json!(null),
+        json!(""),
+    ];
+    let detail = "the token claims are malformed";
+    refused(&issuer, "cnf", &not_understood.map(Some), detail).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Access tokens: JWTs by RFC 9068, with the claims the older services read.
 
 use serde::Serialize;
-use tokensmith_oauth2::{ClientId, Scope};
+use tokensmith_oauth2::{ClientId, Confirmation, Scope};
 
 /// The claims of an access token.
 #[derive(Debug, Serialize)]
@@ -39,6 +39,9 @@ pub struct AccessTokenClaims<'a> {
     /// The refresh token family it came with: what ends the family ends the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<&'a str>,
+    /// The key whose holder alone may use it (RFC 7800 §3.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// A signed access token and what names it.

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tokensmith_oauth2::{ErrorCode, Secret};
+use tokensmith_oauth2::{Confirmation, ErrorCode, Secret};
 use tokensmith_store::{
-    EndSession, FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation,
+    AuthMethod, EndSession, FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation,
 };
 
 use super::{PresentedToken, Redemption, Subject, UserSubject, issue::Minting, longest_user_token};
@@ -84,6 +84,7 @@ fn new_family(
         org_id: user.org_id.clone(),
         scope: of.scope.clone(),
         resources: vec![of.audience.to_owned()],
+        confirmation: binding(of),
         generation: 1,
         rotated_at: context.now,
         successor_used_at: None,
@@ -96,6 +97,13 @@ fn new_family(
     }
 }
 
+/// The key a new family is bound to. Only a public client's: another client proves itself at every rotation, and may
+/// change its key (RFC 9449 §5, RFC 8705 §7.1).
+fn binding(of: &Minting<'_>) -> Option<Confirmation> {
+    of.confirmation
+        .filter(|_| of.client.client.auth_method == AuthMethod::None)
+}
+
 async fn rotate(
     of: &Minting<'_>,
     presented: PresentedToken,
@@ -106,6 +114,7 @@ async fn rotate(
         family: presented.family,
         presented: presented.generation,
         client_id: of.client.client.client_id.clone(),
+        confirmation: of.confirmation,
         jti,
         idle: of.app.config().tokens.refresh_token_lifetime,
         grace: GRACE,
@@ -125,6 +134,7 @@ async fn rotate(
         Rotation::Expired => Err(refused("refresh_token_expired")),
         Rotation::Unknown => Err(refused("refresh_token_unknown")),
         Rotation::WrongClient => Err(refused("refresh_token_of_another_client")),
+        Rotation::WrongKey(bound) => Err(key_not_shown(bound)),
     }
 }
 
@@ -166,6 +176,12 @@ async fn keep(
     if family.generation != presented.generation || family.client_id != of.client.client.client_id {
         return Err(refused("refresh_token_unknown"));
     }
+    if let Some(bound) = family
+        .confirmation
+        .filter(|_| family.confirmation != of.confirmation)
+    {
+        return Err(key_not_shown(bound));
+    }
     let same = of.app.refresh_root().token(&family.id, family.generation);
     Ok(Link {
         jti,
@@ -179,6 +195,16 @@ fn link(family: RefreshFamily, refresh_token: Secret) -> Link {
         family: Some(family.id),
         refresh_token: Some(refresh_token),
     }
+}
+
+/// The token is good, its presenter is not: it stays good for who holds the key.
+fn key_not_shown(bound: Confirmation) -> OAuthError {
+    let code = match bound {
+        Confirmation::Jkt(_) => ErrorCode::InvalidDpopProof,
+        Confirmation::Certificate(_) => ErrorCode::InvalidGrant,
+    };
+    let sentence = "The refresh token is bound to a key. Show that key with the request.";
+    OAuthError::new(code, "refresh_token_key_not_shown", sentence)
 }
 
 /// One sentence for every way of not being good.

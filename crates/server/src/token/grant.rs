@@ -1,7 +1,7 @@
 //! What a grant or a sign-in supplies to the gate: who the token is about, the most it may hold, and what is used up
 //! for it. A grant decides nothing that the gate decides.
 
-use tokensmith_oauth2::{ResourceIndicator, Scope};
+use tokensmith_oauth2::{Confirmation, ResourceIndicator, Scope};
 use tokensmith_store::{OrganizationId, SessionId, UserId};
 
 use super::PresentedToken;
@@ -23,6 +23,8 @@ pub struct Grant {
     pub granted_resources: Vec<String>,
     /// The resource the request names.
     pub requested_resource: Option<ResourceIndicator>,
+    /// The key the client showed: the access token is bound to it, and so is a public client's refresh token.
+    pub confirmation: Option<Confirmation>,
     /// What is used up, or opened, once everything else was checked.
     pub redemption: Redemption,
 }
@@ -38,6 +40,7 @@ impl Grant {
             requested_scope: None,
             granted_resources: Vec::new(),
             requested_resource: None,
+            confirmation: None,
             redemption: Redemption::Nothing,
         }
     }

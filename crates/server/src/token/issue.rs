@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokensmith_jose::Algorithm;
-use tokensmith_oauth2::{ErrorCode, Scope, Secret, TokenResponse};
+use tokensmith_oauth2::{Confirmation, ErrorCode, Scope, Secret, TokenResponse};
 use tokensmith_store::{AuditEvent, FamilyId, Standing};
 
 use super::{
@@ -63,6 +63,7 @@ pub async fn issue(
         scope: &scope,
         audience: &audience,
         resource,
+        confirmation: grant.confirmation,
     };
     let link = family::redeem(&minting, grant.redemption, context).await?;
     let token = mint(&minting, &link, context)?;
@@ -70,6 +71,9 @@ pub async fn issue(
     app.audit(context.audit(Some(actor(client, &grant.subject))), event)
         .await?;
     let mut response = TokenResponse::bearer(token.token, token.expires_in, scope);
+    if let Some(confirmation) = grant.confirmation {
+        response.token_type = confirmation.token_type().into();
+    }
     response.refresh_token = link.refresh_token;
     Ok(Issued {
         response,
@@ -87,6 +91,7 @@ pub(super) struct Minting<'a> {
     pub(super) scope: &'a Scope,
     pub(super) audience: &'a str,
     resource: Option<&'a DeclaredResource>,
+    pub(super) confirmation: Option<Confirmation>,
 }
 
 fn mint(
@@ -111,6 +116,7 @@ fn mint(
         roles: None,
         sid: None,
         grant_id: link.family.as_ref().map(FamilyId::as_str),
+        cnf: of.confirmation,
     };
     if let (Subject::User(user), Some(standing)) = (of.subject, of.standing) {
         claims.sub = user.user_id.as_str();
@@ -200,6 +206,9 @@ fn issued_event(of: &Minting<'_>, link: &Link, kind: &'static str) -> AuditEvent
     if let Subject::User(user) = of.subject {
         event = event.user(&user.user_id);
         event.org_id = user.org_id.as_ref().map(ToString::to_string);
+    }
+    if let Some(confirmation) = of.confirmation {
+        event = event.field("cnf", confirmation);
     }
     event.grant_id = link.family.as_ref().map(ToString::to_string);
     event

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use tokensmith_jose::Expect;
-use tokensmith_oauth2::{ClientId, Scope, Secret};
+use tokensmith_oauth2::{ClientId, Confirmation, Scope, Secret};
 use tokensmith_store::{RefreshFamily, StoreError, Timestamp};
 use uuid::Uuid;
 
@@ -43,6 +43,8 @@ pub(crate) struct ShownClaims {
     pub(crate) sid: Option<String>,
     #[serde(default, deserialize_with = "present")]
     grant_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) cnf: Option<Confirmation>,
 }
 
 /// `aud`: one string or a list of them (RFC 7519 §4.1.3).

@@ -368,6 +368,7 @@ async fn family_of(server: &TestServer, client: &Registered, sid: &str, user: &U
         org_id: None,
         scope: Scope::parse("groups:read").unwrap(),
         resources: vec![CHAT.to_owned()],
+        confirmation: None,
         generation: 1,
         rotated_at: now,
         successor_used_at: None,

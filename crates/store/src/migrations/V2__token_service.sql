@@ -12,3 +12,6 @@ CREATE TABLE used_jtis (
     PRIMARY KEY (kind, digest)
 );
 CREATE INDEX used_jtis_expiry ON used_jtis (expires_at);
+
+-- Refresh token families: the key their tokens are bound to, as `jkt:` or `x5t#S256:` and its thumbprint. Never changed.
+ALTER TABLE refresh_families ADD COLUMN cnf TEXT;

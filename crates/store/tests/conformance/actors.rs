@@ -231,6 +231,7 @@ impl Ground {
             org_id: None,
             scope: Scope::parse("read write").expect("a scope"),
             resources: vec!["https://api.example.com".into()],
+            confirmation: None,
             generation: 1,
             rotated_at: NOW,
             successor_used_at: None,
@@ -267,6 +268,7 @@ pub(crate) fn rotation(family: &FamilyId, presented: i64, now: Timestamp) -> Rot
         family: family.clone(),
         presented,
         client_id: client_id("web"),
+        confirmation: None,
         jti: format!("jti-{}", presented + 1),
         idle: DAY * 7,
         grace: Duration::from_secs(10),
@@ -285,6 +287,7 @@ pub(crate) fn word(rotation: &Rotation) -> &'static str {
         Rotation::Expired => "expired",
         Rotation::Unknown => "unknown",
         Rotation::WrongClient => "wrong client",
+        Rotation::WrongKey(_) => "wrong key",
     }
 }
 

@@ -276,6 +276,7 @@ impl World<'_> {
             Step::Rotate(f, c, presented) => {
                 let client_id = client_id(&format!("client{c}"));
                 let rotate = RotateRefreshToken {
+                    confirmation: None,
                     client_id,
                     ..rotation(&family(f), presented, self.now)
                 };

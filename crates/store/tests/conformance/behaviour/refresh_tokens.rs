@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
+use tokensmith_oauth2::Confirmation;
 use tokensmith_store::*;
 
 use crate::{actors::*, ground::*};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+fn jkt(byte: u8) -> Confirmation {
+    Confirmation::Jkt([byte; 32].into())
+}
+
+fn certificate(byte: u8) -> Confirmation {
+    Confirmation::Certificate([byte; 32].into())
+}
 
 fn end(scope: FamilyScope) -> EndFamilies {
     EndFamilies {
@@ -122,6 +131,39 @@ on_both_engines! {
             assert_eq!(word(&ground.store.write(foreign).await.unwrap()), "wrong client");
         }
         assert_eq!(word(&ground.rotate(&family, 2, NOW).await), "rotated");
+    }
+
+    async fn a_bound_family_is_rotated_with_its_key_alone_and_ended_by_nobody_else(ground: &Ground) {
+        let web = ground.client("web").await;
+        let bound = RefreshFamily { confirmation: Some(jkt(1)), ..ground.new_family(&web, None) };
+        let family = bound.id.clone();
+        assert!(ground.open_family(bound, NOW).await);
+        let kept = ground.store.refresh_family(&family).await.unwrap().unwrap();
+        assert_eq!(kept.confirmation, Some(jkt(1)));
+        let rotate = async |presented, confirmation| {
+            let rotation = RotateRefreshToken { confirmation, ..rotation(&family, presented, NOW) };
+            word(&ground.store.write(rotation).await.unwrap())
+        };
+        assert_eq!(rotate(1, Some(jkt(1))).await, "rotated");
+        assert_eq!(rotate(2, Some(jkt(1))).await, "rotated");
+        for presented in 1..=4 {
+            for other in [None, Some(jkt(2)), Some(certificate(1))] {
+                assert_eq!(rotate(presented, other).await, "wrong key", "{presented} {other:?}");
+            }
+        }
+        assert_eq!(ground.audited("refresh_token_reuse").await, 0);
+        assert_eq!(rotate(3, Some(jkt(1))).await, "rotated");
+        assert_eq!(rotate(1, Some(jkt(1))).await, "replayed", "who holds the key and an old token is one of two");
+    }
+
+    async fn a_key_that_is_shown_with_an_unbound_family_changes_nothing(ground: &Ground) {
+        let web = ground.client("web").await;
+        let family = ground.family(&web, None).await;
+        let shown = RotateRefreshToken { confirmation: Some(jkt(1)), ..rotation(&family, 1, NOW) };
+        assert_eq!(word(&ground.store.write(shown).await.unwrap()), "rotated");
+        assert_eq!(word(&ground.rotate(&family, 2, NOW).await), "rotated");
+        let kept = ground.store.refresh_family(&family).await.unwrap().unwrap();
+        assert_eq!(kept.confirmation, None);
     }
 
     async fn a_generation_that_never_was_is_unknown_and_changes_nothing(ground: &Ground) {
