@@ -73,6 +73,7 @@ impl App {
         let client_auth = ClientAuth::new(config.cache.secret_checks.get(), entropy.bytes());
         let refresh_root = refresh_root(&config)?;
         let started = std::time::Instant::now();
+        let limits = Limits::new(&config.rate_limit);
         let inner = Inner {
             config,
             store,
@@ -81,7 +82,7 @@ impl App {
             hashing,
             client_auth,
             refresh_root,
-            limits: Limits::default(),
+            limits,
             feed_end: FeedEnd::default(),
             clock,
             entropy,

@@ -60,6 +60,8 @@ pub struct ServiceCaller {
     pub client_id: ClientId,
     /// What the token permits.
     pub scope: Scope,
+    /// The refresh token family the token came with.
+    pub grant_id: Option<String>,
     /// The token's name.
     pub jti: String,
     /// When it was issued.
@@ -125,7 +127,8 @@ impl FromRequestParts<App> for Caller {
             let error = ApiError::unauthorized("token_missing", sentence);
             return Err(error.with_challenge(challenge::Bearer::new()));
         };
-        match identify(app, token, &context).await {
+        let mut named = None;
+        match identify(app, token, &context, &mut named).await {
             Ok(caller) => {
                 if let Some(who) = parts.extensions.get::<WhoAsked>() {
                     who.is(caller.actor());
@@ -133,7 +136,8 @@ impl FromRequestParts<App> for Caller {
                 Ok(caller)
             }
             Err(error) => {
-                let event = AuditEvent::new("token_invalid").outcome(error.refusal());
+                let mut event = AuditEvent::new("token_invalid").outcome(error.refusal());
+                event.client_id = named;
                 app.audit(context.audit(None), event).await?;
                 Err(error)
             }
@@ -157,15 +161,23 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
         .ok_or_else(|| invalid("not_a_bearer_token"))
 }
 
-async fn identify(app: &App, token: &str, context: &RequestContext) -> Result<Caller, ApiError> {
+/// `named` is the client of a token that we signed, also when it is refused: the audit line speaks of it.
+async fn identify(
+    app: &App,
+    token: &str,
+    context: &RequestContext,
+    named: &mut Option<String>,
+) -> Result<Caller, ApiError> {
     let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
     let verified = app.keys().current().verifying.verify(token, expect);
     let verified = verified.map_err(|error| invalid("token_not_ours").with_detail(error))?;
     let claims: Claims = verified
         .claims()
         .map_err(|error| malformed().with_detail(error))?;
+    let client_id = ClientId::parse(&claims.client_id).map_err(|_| malformed())?;
+    *named = Some(client_id.to_string());
     check_claims(app, &claims, context.now)?;
-    let caller = caller(claims)?;
+    let caller = caller(claims, client_id)?;
     check_standing(app, &caller, context.now).await?;
     Ok(caller)
 }
@@ -186,11 +198,10 @@ pub(crate) async fn check_standing(
 }
 
 /// `sub` that is a UUID is a user; else it must be the client's own id.
-fn caller(claims: Claims) -> Result<Caller, ApiError> {
+fn caller(claims: Claims, client_id: ClientId) -> Result<Caller, ApiError> {
     let scope = Scope::parse(&claims.scope).map_err(|error| malformed().with_detail(error))?;
     let issued_at = Timestamp::from_seconds(claims.iat);
     let expires_at = Timestamp::from_seconds(claims.exp);
-    let client_id = ClientId::parse(&claims.client_id).map_err(|_| malformed())?;
     if Uuid::try_parse(&claims.sub).is_ok() {
         return Ok(Caller::User(UserCaller {
             user_id: claims.sub.parse().map_err(|_| malformed())?,
@@ -214,6 +225,7 @@ fn caller(claims: Claims) -> Result<Caller, ApiError> {
     Ok(Caller::Service(ServiceCaller {
         client_id,
         scope,
+        grant_id: claims.grant_id,
         jti: claims.jti,
         issued_at,
         expires_at,
@@ -279,6 +291,7 @@ async fn check_service(app: &App, service: &ServiceCaller) -> Result<(), ApiErro
     let subjects = TokenSubjects {
         token: Some(&service.jti),
         client: Some(service.client_id.as_str()),
+        grant: service.grant_id.as_deref(),
         issued_at: service.issued_at,
         ..TokenSubjects::default()
     };
@@ -321,6 +334,20 @@ impl Caller {
             Self::Service(_) => {
                 let sentence = "This is for people: a service's token cannot be used here.";
                 Err(ApiError::forbidden("service_token", sentence))
+            }
+        }
+    }
+
+    /// The service, for what only services have.
+    ///
+    /// # Errors
+    /// 403 for a person, whichever client holds the token.
+    pub fn service(self) -> Result<ServiceCaller, ApiError> {
+        match self {
+            Self::Service(service) => Ok(service),
+            Self::User(_) => {
+                let sentence = "This is for services: a person's token cannot be used here.";
+                Err(ApiError::forbidden("user_token", sentence))
             }
         }
     }

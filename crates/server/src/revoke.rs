@@ -11,7 +11,7 @@ use axum::{
 use http::StatusCode;
 use tokensmith_oauth2::{ClientId, Secret};
 use tokensmith_store::{
-    AuditEvent, EndFamilies, FamilyId, FamilyScope, RevocationKind, Revoke, Timestamp,
+    AuditEvent, EndFamilies, FamilyId, FamilyScope, RevocationKind, Revoke, StoreError, Timestamp,
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     client_auth::AuthenticatedForm,
     context::RequestContext,
     error::{OAuthError, no_store},
-    token::{access_token, longest_user_token, refresh_family},
+    token::{ShownClaims, access_token, longest_user_token, refresh_family},
 };
 
 /// One authenticated revocation.
@@ -54,15 +54,32 @@ pub async fn revoke(
     Ok(response)
 }
 
+/// Ends one access token, in the name of its client.
+///
+/// # Errors
+/// When the store does not answer: then the token still works.
+pub(crate) async fn end_access_token(
+    app: &App,
+    claims: ShownClaims,
+    context: &RequestContext,
+) -> Result<(), StoreError> {
+    let revoke = Revoke {
+        kind: RevocationKind::Token,
+        subject: claims.jti,
+        expires_at: Timestamp::from_seconds(claims.exp),
+        context: context.audit(Some(format!("client:{}", claims.client_id))),
+    };
+    app.store().write(revoke).await.map(drop)
+}
+
 impl Revocation<'_> {
     async fn of(self, token: &Secret) -> Result<(), OAuthError> {
         if let Some(claims) = access_token(self.app, token.expose(), self.context.now) {
             if claims.client_id != *self.client {
                 return self.refuse().await;
             }
-            return self
-                .end_token(claims.jti, Timestamp::from_seconds(claims.exp))
-                .await;
+            end_access_token(self.app, claims, self.context).await?;
+            return Ok(());
         }
         match refresh_family(self.app, token).await? {
             Some((family, _)) if family.client_id != *self.client => self.refuse().await,
@@ -70,17 +87,6 @@ impl Revocation<'_> {
             Some((family, _)) => self.end_family(family.id).await,
             None => Ok(()),
         }
-    }
-
-    async fn end_token(self, jti: String, expires_at: Timestamp) -> Result<(), OAuthError> {
-        let revoke = Revoke {
-            kind: RevocationKind::Token,
-            subject: jti,
-            expires_at,
-            context: self.context.audit(Some(self.actor())),
-        };
-        self.app.store().write(revoke).await?;
-        Ok(())
     }
 
     async fn end_family(self, family: FamilyId) -> Result<(), OAuthError> {

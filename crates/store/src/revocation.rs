@@ -211,7 +211,15 @@ impl Revoke {
     fn event(&self) -> AuditEvent {
         let event = AuditEvent::new("token_revoked").field("kind", self.kind.as_str());
         match self.kind {
-            RevocationKind::Token => event.field("jti", &self.subject),
+            RevocationKind::Token => {
+                // A client ends tokens of its own alone.
+                let actor = self.context.actor.as_deref();
+                let mut event = event.field("jti", &self.subject);
+                event.client_id = actor
+                    .and_then(|actor| actor.strip_prefix("client:"))
+                    .map(str::to_owned);
+                event
+            }
             RevocationKind::Grant | RevocationKind::Session => event.grant(&self.subject),
             RevocationKind::User => event.user(&self.subject),
             RevocationKind::Client => event.client(&self.subject),

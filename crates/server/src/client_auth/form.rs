@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use tokensmith_oauth2::Form;
 
 use super::authenticate;
@@ -32,20 +32,49 @@ impl FromRequest<App> for AuthenticatedForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let Ok(context) = RequestContext::from_request_parts(&mut parts, app).await;
-        refuse_other_forms(&parts).map_err(IntoResponse::into_response)?;
-        // Reading the body asks for no header, so they are moved out, not copied: this is every token request's path.
-        let headers = std::mem::take(&mut parts.headers);
-        let body = Bytes::from_request(Request::from_parts(parts, body), app).await;
-        let body = body.map_err(|broken| body_broken(broken).into_response())?;
-        let form = Form::parse(&body).map_err(|error| OAuthError::from(error).into_response())?;
+        let read = StrictForm::read(request, app).await;
+        let StrictForm {
+            form,
+            headers,
+            context,
+        } = read.map_err(IntoResponse::into_response)?;
         let client = authenticate(app, &headers, &form, &context)
             .await
             .map_err(IntoResponse::into_response)?;
         Ok(Self {
             form,
             client,
+            context,
+        })
+    }
+}
+
+/// A strict form body whose sender is not known yet.
+pub struct StrictForm {
+    /// The parameters.
+    pub form: Form,
+    /// The header fields of the request.
+    pub headers: HeaderMap,
+    /// When, from where, in which request.
+    pub context: RequestContext,
+}
+
+impl StrictForm {
+    /// Reads a request that holds a form, and no parameters elsewhere.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub async fn read(request: Request, app: &App) -> Result<Self, OAuthError> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(context) = RequestContext::from_request_parts(&mut parts, app).await;
+        refuse_other_forms(&parts)?;
+        // Reading the body asks for no header, so they are moved out, not copied: this is every token request's path.
+        let headers = std::mem::take(&mut parts.headers);
+        let body = Bytes::from_request(Request::from_parts(parts, body), app).await;
+        let form = Form::parse(&body.map_err(body_broken)?)?;
+        Ok(Self {
+            form,
+            headers,
             context,
         })
     }

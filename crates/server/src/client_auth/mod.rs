@@ -20,7 +20,7 @@ use crate::{
     registry::RegisteredClient,
 };
 
-pub use form::AuthenticatedForm;
+pub use form::{AuthenticatedForm, StrictForm};
 pub use secret::{SecretMemo, hash_secret, new_secret};
 
 /// Wrong secrets one address may send for one client: 20 at once, then one every three seconds.
@@ -65,6 +65,42 @@ pub async fn authenticate(
     context: &RequestContext,
 ) -> Result<Arc<RegisteredClient>, OAuthError> {
     let credentials = credentials(headers, form)?;
+    prove(app, credentials, "client_auth_failed", context).await
+}
+
+/// Finds out whether this is a client's secret, as the older services asked: both in the body, under other names.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_by_secret(
+    app: &App,
+    id: &str,
+    secret: Secret,
+    context: &RequestContext,
+) -> Result<Arc<RegisteredClient>, OAuthError> {
+    const FAILED: &str = "login_failure";
+    let credentials = match client_id(id) {
+        Ok(client_id) => Credentials {
+            client_id,
+            secret: Some(secret),
+            by_basic: false,
+        },
+        Err(error) => {
+            let event = AuditEvent::new(FAILED).outcome(error.refusal());
+            app.audit(context.audit(None), event).await?;
+            return Err(error);
+        }
+    };
+    prove(app, credentials, FAILED, context).await
+}
+
+/// Checks what was shown; a failure is counted, and recorded under this word.
+async fn prove(
+    app: &App,
+    credentials: Credentials,
+    failed: &'static str,
+    context: &RequestContext,
+) -> Result<Arc<RegisteredClient>, OAuthError> {
     let by_basic = credentials.by_basic;
     let key = (context.ip, credentials.client_id.clone());
     let failures = &app.client_auth().failures;
@@ -82,17 +118,15 @@ pub async fn authenticate(
         }
     };
     if error.code() == ErrorCode::InvalidClient {
-        let event = match failures
-            .take(&key, context.now)
-            .and_then(|()| failures.check(&key, context.now))
-        {
-            Ok(()) => "client_auth_failed",
-            Err(_) => "rate_limit_exceeded",
-        };
-        let event = AuditEvent::new(event)
-            .client(&credentials.client_id)
-            .outcome(error.refusal());
-        app.audit(context.audit(None), event).await?;
+        let counted = failures.take(&key, context.now);
+        let is_last = counted.is_err() || failures.check(&key, context.now).is_err();
+        let words = [Some(failed), is_last.then_some("rate_limit_exceeded")];
+        for word in words.into_iter().flatten() {
+            let event = AuditEvent::new(word)
+                .client(&credentials.client_id)
+                .outcome(error.refusal());
+            app.audit(context.audit(None), event).await?;
+        }
     }
     Err(error)
 }

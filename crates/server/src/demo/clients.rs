@@ -128,7 +128,11 @@ async fn record(
     let (auth_method, grant_types) = match demo.secret {
         Some(_) => (
             AuthMethod::ClientSecretBasicOrPost,
-            vec![GrantType::ClientCredentials],
+            match demo.role {
+                // The machine-to-machine service renews what it hands out.
+                Some(_) => vec![GrantType::ClientCredentials, GrantType::RefreshToken],
+                None => vec![GrantType::ClientCredentials],
+            },
         ),
         None => (
             AuthMethod::None,

@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
+use tokensmith_oauth2::ClientId;
 use tokensmith_store::{Timestamp, UserId};
 
 use super::{Limited, Quota, RateLimiter};
+use crate::config;
 
 /// Failed sign-ins of one address for one name: 10 at once, then one every two seconds.
 const OF_PAIR: Quota = Quota {
@@ -48,21 +50,41 @@ pub struct Limits {
     failures_of_address: RateLimiter<Option<IpAddr>>,
     registrations: RateLimiter<Option<IpAddr>>,
     unknown_addresses: RateLimiter<UserId>,
+    machine_requests: RateLimiter<u64>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The limits of this configuration.
+    pub fn new(config: &config::RateLimit) -> Self {
+        let per_minute = config.requests_per_minute;
+        let machine_requests = Quota {
+            burst: per_minute.get(),
+            refill: Duration::from_secs(60) / per_minute.get(),
+        };
         Self {
             hasher: RandomState::new(),
             failures_of_pair: RateLimiter::new(OF_PAIR, KEYS),
             failures_of_address: RateLimiter::new(OF_ADDRESS, KEYS),
             registrations: RateLimiter::new(REGISTRATIONS, KEYS),
             unknown_addresses: RateLimiter::new(UNKNOWN_ADDRESSES, KEYS),
+            machine_requests: RateLimiter::new(machine_requests, KEYS),
         }
     }
-}
 
-impl Limits {
+    /// Counts a request to the machine-to-machine service.
+    ///
+    /// # Errors
+    /// [`Limited`].
+    pub fn count_machine_request(
+        &self,
+        ip: Option<IpAddr>,
+        client: Option<&ClientId>,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        let key = self.hasher.hash_one((ip, client.map(ClientId::as_str)));
+        self.machine_requests.take(&key, now)
+    }
+
     /// Names an attempt to sign in. Upper and lower case are one name here, as they are in the store.
     pub fn sign_in(&self, ip: Option<IpAddr>, login: &str) -> SignInAttempt {
         let pair = self.hasher.hash_one((ip, login.to_ascii_lowercase()));

@@ -1,5 +1,6 @@
 //! The last step before a token is made: a refresh token family is opened or moved on. The store proves single use;
-//! an honest repetition gets the very same successor (RFC 9700 §4.14.2), reuse ends the family.
+//! an honest repetition gets the very same successor (RFC 9700 §4.14.2), reuse ends the family. A client's own family is
+//! strict, as the older machine-to-machine service was: a spent token shown again is reuse at once.
 
 use std::time::Duration;
 
@@ -8,7 +9,11 @@ use tokensmith_store::{
     AuthMethod, EndSession, FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation,
 };
 
-use super::{PresentedToken, Redemption, Subject, UserSubject, issue::Minting, longest_user_token};
+use super::{
+    PresentedToken, Redemption, Subject,
+    issue::{Minting, actor},
+    longest_user_token,
+};
 use crate::{context::RequestContext, error::OAuthError, registry::ACCOUNT_CLIENT};
 
 /// How long after a rotation the direct predecessor gets the same successor again, while nothing was heard of it.
@@ -52,36 +57,32 @@ fn rotates(of: &Minting<'_>) -> bool {
 }
 
 async fn open(of: &Minting<'_>, jti: String, context: &RequestContext) -> Result<Link, OAuthError> {
-    let Subject::User(user) = of.subject else {
-        return Err(refused("family_without_user"));
-    };
-    let family = new_family(of, user, jti, context);
+    let family = new_family(of, jti, context);
     let link = Link {
         jti: family.current_jti.clone().unwrap_or_default(),
         refresh_token: Some(of.app.refresh_root().token(&family.id, 1)),
         family: Some(family.id.clone()),
     };
-    let context = context.audit(Some(format!("user:{}", user.user_id)));
+    let context = context.audit(Some(actor(of.client, of.subject)));
     let opened = of.app.store().write(OpenFamily { family, context }).await?;
     opened
         .then_some(link)
         .ok_or_else(|| refused("session_over"))
 }
 
-fn new_family(
-    of: &Minting<'_>,
-    user: &UserSubject,
-    jti: String,
-    context: &RequestContext,
-) -> RefreshFamily {
+fn new_family(of: &Minting<'_>, jti: String, context: &RequestContext) -> RefreshFamily {
+    let user = match of.subject {
+        Subject::Client => None,
+        Subject::User(user) => Some(user),
+    };
     let expires_at = context.now + of.app.config().tokens.refresh_token_lifetime;
     RefreshFamily {
         id: of.app.entropy().uuid(context.now).into(),
         root_key: of.app.refresh_root().id().to_owned(),
         client_id: of.client.client.client_id.clone(),
-        user_id: Some(user.user_id.clone()),
-        session_id: Some(user.session_id.clone()),
-        org_id: user.org_id.clone(),
+        user_id: user.map(|user| user.user_id.clone()),
+        session_id: user.map(|user| user.session_id.clone()),
+        org_id: user.and_then(|user| user.org_id.clone()),
         scope: of.scope.clone(),
         resources: vec![of.audience.to_owned()],
         confirmation: binding(of),
@@ -117,7 +118,10 @@ async fn rotate(
         confirmation: of.confirmation,
         jti,
         idle: of.app.config().tokens.refresh_token_lifetime,
-        grace: GRACE,
+        grace: match of.subject {
+            Subject::Client => Duration::ZERO,
+            Subject::User(_) => GRACE,
+        },
         revoked_until: context.now + longest_user_token(of.app),
         context: context.audit(Some(format!("client:{}", of.client.client.client_id))),
     };

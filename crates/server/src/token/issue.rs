@@ -99,7 +99,7 @@ fn mint(
     link: &Link,
     context: &RequestContext,
 ) -> Result<AccessToken, OAuthError> {
-    let lifetime = lifetime(of);
+    let lifetime = lifetime(of, link);
     let iat = context.now.as_seconds();
     let mut claims = AccessTokenClaims {
         iss: of.app.config().issuer.as_str(),
@@ -114,6 +114,8 @@ fn mint(
         email: None,
         org_id: None,
         roles: None,
+        scopes: None,
+        role: None,
         sid: None,
         grant_id: link.family.as_ref().map(FamilyId::as_str),
         cnf: of.confirmation,
@@ -124,6 +126,9 @@ fn mint(
         claims.org_id = user.org_id.as_ref().map(|org| org.as_str());
         claims.roles = Some(roles(standing));
         claims.sid = Some(user.session_id.as_str());
+    } else if link.family.is_some() {
+        claims.scopes = Some(of.scope.iter().collect());
+        claims.role = of.client.client.role.as_deref();
     }
     let token = sign(of, &claims, context)?;
     Ok(AccessToken {
@@ -168,8 +173,8 @@ fn algorithm(of: &Minting<'_>) -> Algorithm {
         .unwrap_or(of.app.config().tokens.signing_algorithm)
 }
 
-/// The shortest that anybody asks for.
-fn lifetime(of: &Minting<'_>) -> Duration {
+/// The shortest that anybody asks for. What the end of a session or a family must end is bounded.
+fn lifetime(of: &Minting<'_>, link: &Link) -> Duration {
     let of_resource = of
         .resource
         .and_then(|resource| resource.resource.access_token_seconds);
@@ -182,13 +187,13 @@ fn lifetime(of: &Minting<'_>) -> Duration {
         .map(Duration::from_secs);
     let lifetime = declared.unwrap_or(of.app.config().tokens.access_token_lifetime);
     match of.subject {
-        Subject::Client => lifetime,
-        Subject::User(_) => lifetime.min(longest_user_token(of.app)),
+        Subject::Client if link.family.is_none() => lifetime,
+        Subject::Client | Subject::User(_) => lifetime.min(longest_user_token(of.app)),
     }
 }
 
-/// How long any access token about a user lives at most: so long the feed of revocations must speak of an ended
-/// session.
+/// How long any access token about a user, or of a family, lives at most: so long the feed of revocations must speak
+/// of what ended.
 pub fn longest_user_token(app: &App) -> Duration {
     app.config()
         .tokens
@@ -214,7 +219,7 @@ fn issued_event(of: &Minting<'_>, link: &Link, kind: &'static str) -> AuditEvent
     event
 }
 
-fn actor(client: &RegisteredClient, subject: &Subject) -> String {
+pub(super) fn actor(client: &RegisteredClient, subject: &Subject) -> String {
     match subject {
         Subject::Client => format!("client:{}", client.client.client_id),
         Subject::User(user) => format!("user:{}", user.user_id),

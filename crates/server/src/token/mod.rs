@@ -106,15 +106,24 @@ fn grant_type(call: Call<'_>) -> Result<GrantType, OAuthError> {
     if !GRANT_TYPES.contains(&grant_type) {
         return Err(unsupported());
     }
-    if !call.client.client.grant_types.contains(&grant_type) {
-        let sentence = format!("This client is not registered for the grant {grant_type}.");
-        return Err(OAuthError::new(
-            ErrorCode::UnauthorizedClient,
-            "grant_not_registered",
-            sentence,
-        ));
-    }
+    may_use(call.client, grant_type)?;
     Ok(grant_type)
+}
+
+/// Whether the client is registered for a grant.
+///
+/// # Errors
+/// `unauthorized_client`.
+pub fn may_use(client: &RegisteredClient, grant_type: GrantType) -> Result<(), OAuthError> {
+    if client.client.grant_types.contains(&grant_type) {
+        return Ok(());
+    }
+    let sentence = format!("This client is not registered for the grant {grant_type}.");
+    Err(OAuthError::new(
+        ErrorCode::UnauthorizedClient,
+        "grant_not_registered",
+        sentence,
+    ))
 }
 
 fn unsupported() -> OAuthError {
@@ -130,7 +139,7 @@ fn unsupported() -> OAuthError {
     )
 }
 
-fn requested_scope(form: &Form) -> Result<Option<Scope>, OAuthError> {
+pub(crate) fn requested_scope(form: &Form) -> Result<Option<Scope>, OAuthError> {
     let malformed = |error| {
         OAuthError::new(
             ErrorCode::InvalidScope,

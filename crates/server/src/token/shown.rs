@@ -128,6 +128,7 @@ impl ShownClaims {
             Caller::Service(ServiceCaller {
                 client_id: self.client_id.clone(),
                 scope: self.scope.clone(),
+                grant_id: self.grant_id.clone(),
                 jti: self.jti.clone(),
                 issued_at,
                 expires_at,

@@ -11,6 +11,7 @@ mod groups;
 mod input;
 mod introspect;
 mod login;
+mod machine;
 mod matrix;
 mod orgs;
 mod refresh;

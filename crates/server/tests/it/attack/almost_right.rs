@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{random_requests::People, wire::percent};
 
 /// Every path of the router with what it takes.
-pub(super) const ROUTES: [(&str, &[&str], Body); 23] = [
+pub(super) const ROUTES: [(&str, &[&str], Body); 28] = [
     (
         "/.well-known/oauth-authorization-server",
         &["GET"],
@@ -43,6 +43,19 @@ pub(super) const ROUTES: [(&str, &[&str], Body); 23] = [
         Body::Json(r#"{"refresh_token":"REFRESH"}"#),
     ),
     ("/api/auth/logout", &["POST"], Body::Nothing),
+    ("/token", &["POST"], Body::SignInForm),
+    (
+        "/refresh",
+        &["POST"],
+        Body::Json(r#"{"refresh_token":"REFRESH"}"#),
+    ),
+    (
+        "/revoke",
+        &["POST"],
+        Body::Json(r#"{"access_token":"REFRESH"}"#),
+    ),
+    ("/protected", &["GET"], Body::Nothing),
+    ("/admin-only", &["GET"], Body::Nothing),
     (
         "/api/auth/organizations",
         &["GET", "POST"],
@@ -87,6 +100,8 @@ pub(super) enum Body {
     Form,
     /// The form of introspection and revocation.
     TokenForm,
+    /// The form of the older machine-to-machine service.
+    SignInForm,
     Json(&'static str),
 }
 
@@ -332,6 +347,14 @@ fn body(dice: &mut Dice, people: &People, kind: Body) -> (&'static str, Vec<u8>)
                 tokensmith_oauth2::form::encode(good)
             };
             (FORM, changed.into_bytes())
+        }
+        Body::SignInForm => {
+            let good = [
+                ("grant_type", "password"),
+                ("username", people.service.client_id.as_str()),
+                ("password", &people.service.secret),
+            ];
+            (FORM, odd_form(dice, &good).into_bytes())
         }
         Body::Json(template) => {
             let good: Value = serde_json::from_str(&people.fill(dice, template)).unwrap();
