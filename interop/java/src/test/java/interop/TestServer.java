@@ -1,0 +1,46 @@
+package interop;
+
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+
+import com.nimbusds.oauth2.sdk.ParseException;
+import com.nimbusds.oauth2.sdk.util.JSONObjectUtils;
+
+/** The started server, its demo clients, and a sign-in of a demo user. */
+final class TestServer {
+    static final String ISSUER = issuer();
+    static final String AUDIENCE = "https://api.activity.com";
+    static final String SERVICE = "chat-api-service";
+    static final String SECRET = "your-service-secret-change-in-production";
+    static final String SCOPE = "groups:read members:read";
+    /** The public client under which the server's own sign-in issues tokens. */
+    static final String ACCOUNT_CLIENT = "tokensmith-account";
+
+    private TestServer() {}
+
+    static URI uri(String path) {
+        return URI.create(ISSUER + path);
+    }
+
+    /** Signs Alice in, in the older clients' spelling; the refresh token of her answer. */
+    static String signIn() throws IOException, InterruptedException, ParseException {
+        var body = "{\"email\":\"alice.admin@example.com\",\"password\":\"correct horse battery staple\"}";
+        var request = HttpRequest.newBuilder(uri("/auth/login"))
+            .header("Content-Type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString(body))
+            .build();
+        var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+        return JSONObjectUtils.getString(JSONObjectUtils.parse(answer.body()), "refresh_token");
+    }
+
+    private static String issuer() {
+        var issuer = System.getenv("TOKENSMITH_URL");
+        if (issuer == null) {
+            throw new IllegalStateException("run interop/java/run");
+        }
+        return issuer;
+    }
+}
