@@ -12,6 +12,7 @@ use crate::{
     entropy::Entropy,
     health::Readiness,
     keys::KeyRing,
+    listen::{CertificateError, Certificates},
     now::Clock,
     password::Hashing,
     rate_limit::Limits,
@@ -26,6 +27,7 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    certificates: Certificates,
     store: Store,
     keys: KeyRing,
     registry: Registry,
@@ -52,6 +54,9 @@ pub enum StartError {
     /// A file or thread the server needs.
     #[error("{0}")]
     System(#[from] std::io::Error),
+    /// A certificate or its key.
+    #[error("{0}")]
+    Certificates(#[from] CertificateError),
     /// Declared data contradicts itself.
     #[error("{0}")]
     Declared(String),
@@ -64,6 +69,7 @@ impl App {
     /// [`StartError`], when any of them cannot be had.
     pub async fn open(config: Config, clock: Clock, entropy: Entropy) -> Result<Self, StartError> {
         let now = clock.now();
+        let certificates = Certificates::load(&config)?;
         let hashing = Hashing::start(&config.hashing)?;
         let store = Store::open(&store_options(&config), now).await?;
         let account_client = registry::ensure_account_client(&store, now);
@@ -76,6 +82,7 @@ impl App {
         let limits = Limits::new(&config.rate_limit);
         let inner = Inner {
             config,
+            certificates,
             store,
             keys,
             registry,
@@ -95,6 +102,11 @@ impl App {
     /// The configuration it was started with.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The server's certificate and the authorities of its clients.
+    pub fn certificates(&self) -> &Certificates {
+        &self.0.certificates
     }
 
     /// The records.

@@ -6,7 +6,12 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tokensmith_store::{AuditContext, Timestamp};
 
-use crate::{app::App, correlation::CorrelationId, listen::PeerAddr, now::Now};
+use crate::{
+    app::App,
+    correlation::CorrelationId,
+    listen::{ClientCertificate, PeerAddr},
+    now::Now,
+};
 
 /// The circumstances of a request.
 #[derive(Clone, Debug)]
@@ -17,6 +22,8 @@ pub struct RequestContext {
     pub ip: Option<IpAddr>,
     /// Its correlation id.
     pub correlation_id: Option<CorrelationId>,
+    /// The certificate the client showed (RFC 8705), and that it has its key; whom it names is not checked.
+    pub certificate: Option<ClientCertificate>,
 }
 
 impl FromRequestParts<App> for RequestContext {
@@ -29,6 +36,7 @@ impl FromRequestParts<App> for RequestContext {
             now,
             ip,
             correlation_id: parts.extensions.get::<CorrelationId>().cloned(),
+            certificate: parts.extensions.get::<ClientCertificate>().cloned(),
         })
     }
 }

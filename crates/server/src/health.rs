@@ -179,7 +179,8 @@ mod tests {
         let router = Router::new().route("/", get(move || async move { answer() }));
         let listen = Listen {
             limits: config.limits.clone(),
-            proxies: config.proxies(),
+            proxies: config.certificate_proxies(),
+            tls: None,
             metrics: Metrics::new(),
         };
         let client = async {

@@ -1,11 +1,9 @@
 //! Running the server: open, make demo data if asked to, serve, drain.
 //!
-//! The caller binds the addresses first ([`crate::listen::bind`]), so that a second server on the same port changes
+//! The caller binds the addresses first ([`Sockets::bind`]), so that a second server on the same port changes
 //! nothing.
 
 use std::future::Future;
-
-use tokio::net::TcpListener;
 
 use crate::{
     app::{App, StartError},
@@ -14,7 +12,7 @@ use crate::{
     demo,
     entropy::Entropy,
     jobs,
-    listen::{self, Listen},
+    listen::{self, Listen, Sockets},
     now::Clock,
     observe::metrics::Metrics,
     router,
@@ -39,13 +37,14 @@ pub async fn open(config: Config) -> Result<App, StartError> {
 /// Those of the listeners.
 pub async fn serve(
     app: App,
-    listeners: Vec<TcpListener>,
+    sockets: impl Into<Sockets>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let listen = Listen {
         limits: app.config().limits.clone(),
-        proxies: app.config().proxies(),
+        proxies: app.config().certificate_proxies(),
         metrics: Metrics::shared(),
+        tls: app.certificates().tls().cloned(),
     };
     let mut jobs = jobs::spawn(&app);
     app.readiness().started();
@@ -53,7 +52,7 @@ pub async fn serve(
         stop.await;
         app.readiness().draining();
     };
-    let served = listen::serve(listeners, router::router(app.clone()), listen, stop).await;
+    let served = listen::serve(sockets, router::router(app.clone()), listen, stop).await;
     jobs.shutdown().await;
     audit::checkpoint_all(&app).await?;
     served.map_err(StartError::from)

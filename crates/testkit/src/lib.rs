@@ -5,8 +5,10 @@
 
 mod actor;
 mod answer;
+mod certificates;
 mod server;
 
 pub use actor::{Anonymous, Service, User};
 pub use answer::Answer;
-pub use server::{SIGN_IN_PASSWORD, TestServer};
+pub use certificates::{Authority, Identity, Names};
+pub use server::{SIGN_IN_PASSWORD, TestServer, Tls};

@@ -26,7 +26,7 @@ use tokensmith_store::{
 };
 use tokio::task::JoinHandle;
 
-use crate::{Anonymous, Service, User};
+use crate::{Anonymous, Authority, Identity, Names, Service, User};
 
 /// The password of every user that [`TestServer::user`] makes.
 pub const SIGN_IN_PASSWORD: &str = "correct horse battery staple";
@@ -50,7 +50,18 @@ pub struct TestServer {
     http: reqwest::Client,
     millis: Arc<AtomicI64>,
     serving: JoinHandle<()>,
-    _directory: TempDir,
+    directory: TempDir,
+    tls: Option<Tls>,
+}
+
+/// What a server with TLS was started with.
+pub struct Tls {
+    /// Signed the server's certificate.
+    pub server_authority: Authority,
+    /// The authority of clients, named in `mtls.client_ca_file`.
+    pub client_authority: Authority,
+    /// Where clients are asked for a certificate, without a slash at the end.
+    pub mtls_base: String,
 }
 
 impl TestServer {
@@ -62,6 +73,40 @@ impl TestServer {
     /// Starts a server with settings of its own.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(directory, None, change).await
+    }
+
+    /// Starts a server that speaks TLS, and asks for client certificates on a second address.
+    pub async fn start_tls(change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let tls = Tls {
+            server_authority: Authority::new("servers"),
+            client_authority: Authority::new("clients"),
+            mtls_base: String::new(),
+        };
+        let at = |name: &str| directory.path().join(name);
+        let (certificate, key, authorities) =
+            (at("server.pem"), at("server.key"), at("clients.pem"));
+        let server = tls
+            .server_authority
+            .certifies(Names::of("server").ip([127, 0, 0, 1].into()));
+        server.write(&certificate, &key);
+        std::fs::write(&authorities, tls.client_authority.pem()).expect("a file");
+        let change = |config: &mut Config| {
+            config.tls.certificate_file = Some(certificate);
+            config.tls.private_key_file = Some(key);
+            config.mtls.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+            config.mtls.client_ca_file = Some(authorities);
+            change(config);
+        };
+        Self::start_in(directory, Some(tls), change).await
+    }
+
+    async fn start_in(
+        directory: TempDir,
+        tls: Option<Tls>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = listen::bind(&[loopback]).expect("loopback has a free port");
         let port = listeners[0].local_addr().expect("a bound socket").port();
@@ -74,17 +119,32 @@ impl TestServer {
         change(&mut config);
         let millis = Arc::new(AtomicI64::new(BEGINNING));
         let clock = Clock::Settable(millis.clone());
+        let asking = listen::bind(&config.mtls.listen).expect("loopback has a free port");
+        let mtls_port = asking
+            .first()
+            .map(|socket| socket.local_addr().expect("a bound socket").port());
+        let sockets = listen::Sockets {
+            usual: listeners,
+            asking,
+        };
+        let mut http = reqwest::Client::builder();
+        if let Some(tls) = &tls {
+            http = http.tls_certs_only([tls.server_certificate()]);
+        }
         let app = App::open(config, clock, Entropy::seeded(7)).await;
         let app = app.expect("the server opens");
         declare_scopes(&app).await;
-        let serving = start::serve(app.clone(), listeners, std::future::pending());
+        let serving = start::serve(app.clone(), sockets, std::future::pending());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let mtls_base = format!("https://127.0.0.1:{}", mtls_port.unwrap_or(0));
         Self {
             serving: tokio::spawn(async move { serving.await.expect("the server serves") }),
-            base: format!("http://127.0.0.1:{port}"),
-            http: reqwest::Client::builder().build().expect("an HTTP client"),
+            base: format!("{scheme}://127.0.0.1:{port}"),
+            http: http.build().expect("an HTTP client"),
             app,
             millis,
-            _directory: directory,
+            directory,
+            tls: tls.map(|tls| Tls { mtls_base, ..tls }),
         }
     }
 
@@ -112,6 +172,24 @@ impl TestServer {
     /// Somebody without a token.
     pub fn anonymous(&self) -> Anonymous {
         Anonymous::new(self.base.clone(), self.http.clone())
+    }
+
+    /// What it speaks TLS with.
+    pub fn tls(&self) -> &Tls {
+        self.tls.as_ref().expect("started with TLS")
+    }
+
+    /// Its directory, with the files of its certificate: `server.pem`, `server.key`, `clients.pem`.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Somebody without a token who shows a certificate where it is asked for.
+    pub fn with_certificate(&self, identity: &Identity) -> Anonymous {
+        let tls = self.tls();
+        let http = reqwest::Client::builder().tls_certs_only([tls.server_certificate()]);
+        let http = http.identity(identity.for_reqwest()).build();
+        Anonymous::new(tls.mtls_base.clone(), http.expect("an HTTP client"))
     }
 
     /// A user `name@example.com` who is new, and signed in.
@@ -197,6 +275,13 @@ impl TestServer {
     pub async fn audit_events(&self) -> Vec<String> {
         let records = self.audit().await;
         records.into_iter().map(|record| record.event).collect()
+    }
+}
+
+impl Tls {
+    fn server_certificate(&self) -> reqwest::Certificate {
+        reqwest::Certificate::from_pem(self.server_authority.pem().as_bytes())
+            .expect("a certificate")
     }
 }
 

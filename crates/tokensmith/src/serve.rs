@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use tokensmith_server::{config::Config, listen, observe, start};
+use tokensmith_server::{config::Config, listen::Sockets, observe, start};
 
 use crate::{data, process};
 
@@ -35,11 +35,11 @@ impl Serve {
 
 async fn serve(config: Config) -> Result<()> {
     let stop = process::stop_signal()?;
-    let listeners = listen::bind(&config.listen)?;
+    let sockets = Sockets::bind(&config)?;
     data::create_directory(&config.data_dir)?;
     tokio::spawn(process::give_back_freed_memory());
     let app = start::open(config).await?;
     tracing::info!(issuer = %app.config().issuer, store = app.store().engine_name(), "ready");
-    start::serve(app, listeners, stop).await?;
+    start::serve(app, sockets, stop).await?;
     Ok(())
 }

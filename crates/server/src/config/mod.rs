@@ -10,6 +10,7 @@ mod place;
 mod reference;
 mod secret;
 mod section;
+mod tls;
 mod value;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use self::place::{Cidr, Database, Issuer};
 pub use self::reference::reference;
 pub use self::secret::{MasterKey, SharedSecret};
 pub use self::section::{Field, Problem, Section};
+pub use self::tls::{CertificateHeader, CertificateProxies, ClientCertificates, Mtls, Tls};
 pub use self::value::{ByteSize, Setting};
 
 use self::section::{Reader, section, words};
@@ -63,6 +65,10 @@ section! {
     parts {
         /// Lifetimes and signatures of tokens.
         tokens: Tokens,
+        /// TLS on the server's own sockets.
+        tls: Tls,
+        /// Client certificates (RFC 8705).
+        mtls: Mtls,
         /// Limits of the listener.
         limits: Limits,
         /// Limits per caller.

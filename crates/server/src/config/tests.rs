@@ -267,3 +267,44 @@ fn the_reference_page_is_what_the_code_says() {
         "docs/reference/config.md is not up to date: run the tests with UPDATE_REFERENCE=1"
     );
 }
+
+#[test]
+fn certificate_settings_that_would_do_nothing_are_refused() {
+    for (pairs, sentence) in [
+        (
+            &[("TOKENSMITH_TLS__CERTIFICATE_FILE", "c.pem")][..],
+            "belong together",
+        ),
+        (
+            &[("TOKENSMITH_TLS__PRIVATE_KEY_FILE", "c.key")],
+            "belong together",
+        ),
+        (
+            &[("TOKENSMITH_MTLS__LISTEN", "127.0.0.1:8443")],
+            "need `tls.certificate_file`",
+        ),
+        (
+            &[("TOKENSMITH_TLS__CLIENT_CERTIFICATES", "optional")],
+            "need `tls.certificate_file`",
+        ),
+        (
+            &[("TOKENSMITH_MTLS__CERTIFICATE_HEADER", "client-cert")],
+            "needs `trusted_proxies`",
+        ),
+    ] {
+        let refusals = refusals(with(pairs));
+        assert!(
+            refusals.len() == 1 && refusals[0].contains(sentence),
+            "{pairs:?}: {refusals:?}"
+        );
+    }
+    let good = with(&[
+        ("TOKENSMITH_TLS__CERTIFICATE_FILE", "c.pem"),
+        ("TOKENSMITH_TLS__PRIVATE_KEY_FILE", "c.key"),
+        ("TOKENSMITH_MTLS__LISTEN", "127.0.0.1:8443"),
+        ("TOKENSMITH_TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("TOKENSMITH_MTLS__CERTIFICATE_HEADER", "x-ssl-client-cert"),
+    ]);
+    assert!(good.unwrap().takes_client_certificates());
+    assert!(!with(&[]).unwrap().takes_client_certificates());
+}

@@ -32,6 +32,8 @@ pub fn spawn(app: &App) -> JoinSet<()> {
     };
     jobs.spawn(registry::follow(app.clone()));
     jobs.spawn(revocations::follow(app.clone()));
+    let certificates = app.clone();
+    jobs.spawn(async move { certificates.certificates().follow().await });
     jobs.spawn(keys::tend(job("signing-keys")));
     jobs.spawn(checkpoints::make(job("audit-checkpoints")));
     jobs.spawn(sweep::sweep(job("sweep")));

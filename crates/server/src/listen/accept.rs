@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::request::{Requests, Routes};
+use super::tls::{ClientCertificate, Face, Tls};
 use super::watch::Watch;
-use super::wire::Wire;
-use super::{Edge, refusal};
+use super::wire::{Stream, Wire};
+use super::{Edge, Stage, refusal};
 
 /// Open files kept for the database, logs and calls to other servers.
 const OTHER_FILES: u64 = 256;
@@ -46,28 +47,31 @@ pub(super) fn room_for(connections: usize) -> usize {
     connections.min(room)
 }
 
-pub(super) async fn accept(
-    listener: TcpListener,
-    routes: Routes,
-    edge: Arc<Edge>,
-    stop: CancellationToken,
-) {
+/// Where connections come from and what becomes of them.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) tls: Option<(Tls, Face)>,
+    pub(super) routes: Routes,
+    pub(super) edge: Arc<Edge>,
+}
+
+pub(super) async fn accept(listener: TcpListener, door: Door, stop: CancellationToken) {
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(stream, peer, &routes, &edge),
+                Ok((stream, peer)) => admit(stream, peer, &door),
                 Err(error) => pause_after(&error).await,
             },
         }
     }
-    admit_the_queue(listener, &routes, &edge);
+    admit_the_queue(listener, &door);
 }
 
 /// Closing a socket resets what it has not accepted: take those who were in time. The system is asked directly,
 /// because the runtime may not have heard of them yet.
-fn admit_the_queue(listener: TcpListener, routes: &Routes, edge: &Arc<Edge>) {
+fn admit_the_queue(listener: TcpListener, door: &Door) {
     let Ok(listener) = listener.into_std() else {
         return;
     };
@@ -76,7 +80,7 @@ fn admit_the_queue(listener: TcpListener, routes: &Routes, edge: &Arc<Edge>) {
             .set_nonblocking(true)
             .and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = stream {
-            admit(stream, peer, routes, edge);
+            admit(stream, peer, door);
         }
     }
 }
@@ -94,30 +98,67 @@ async fn pause_after(error: &std::io::Error) {
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, routes: &Routes, edge: &Arc<Edge>) {
+fn admit(stream: TcpStream, peer: SocketAddr, door: &Door) {
+    let edge = &door.edge;
     let place = Place::take(edge.clone());
     if place.number > edge.max_connections {
         edge.take_back_idle();
         drop(place);
-        return turn_away(stream);
+        if door.tls.is_none() {
+            turn_away(stream);
+        }
+        return;
     }
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(target: "tokensmith::listen", %error, "cannot set TCP_NODELAY");
     }
-    let watch = Arc::new(Watch::new());
+    match &door.tls {
+        None => {
+            let connection = connection(Stream::Clear(stream), peer, None, door);
+            tokio::spawn(async move {
+                connection.await;
+                drop(place);
+            });
+        }
+        Some((tls, face)) => {
+            let (tls, face, door) = (tls.clone(), *face, door.clone());
+            tokio::spawn(async move {
+                secure(stream, peer, (&tls, face), &door).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// Shakes hands and serves. A handshake that is not done when the server closes is not waited for.
+async fn secure(stream: TcpStream, peer: SocketAddr, (tls, face): (&Tls, Face), door: &Door) {
+    let stream = tokio::select! {
+        stream = tls.accept(stream, face) => stream,
+        () = door.edge.reaches(Stage::Closing) => None,
+    };
+    let Some(stream) = stream else { return };
+    let certificates = stream.get_ref().1.peer_certificates();
+    let certificate = certificates.and_then(|chain| ClientCertificate::from_chain(chain.to_vec()));
+    connection(Stream::Tls(stream), peer, certificate, door).await;
+}
+
+fn connection(
+    stream: Stream,
+    peer: SocketAddr,
+    certificate: Option<ClientCertificate>,
+    door: &Door,
+) -> Connection {
+    let (watch, edge) = (Arc::new(Watch::new()), &door.edge);
     let requests = Requests {
-        routes: routes.clone(),
+        routes: door.routes.clone(),
         edge: edge.clone(),
         watch: watch.clone(),
         peer,
+        certificate,
     };
     let wire = Wire::new(stream, watch.clone(), edge.clone());
     let http = parser(edge).serve_connection(TokioIo::new(wire), requests);
-    let connection = Connection::new(http, watch, edge.clone());
-    tokio::spawn(async move {
-        connection.await;
-        drop(place);
-    });
+    Connection::new(http, watch, edge.clone())
 }
 
 fn parser(edge: &Edge) -> http1::Builder {

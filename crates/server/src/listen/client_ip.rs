@@ -24,7 +24,7 @@ pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) ->
     client
 }
 
-fn is_trusted(address: IpAddr, blocks: &[Cidr]) -> bool {
+pub(super) fn is_trusted(address: IpAddr, blocks: &[Cidr]) -> bool {
     blocks.iter().any(|block| block.contains(address))
 }
 

@@ -1,6 +1,6 @@
 //! The listener: HTTP/1.1 (RFC 9112) with limits on header, body, time, connections and requests at
 //! work, and a shutdown that loses no request. Refuses what could be read in two ways.
-//! HTTP/2 is left to the TLS proxy in front: on a clear-text socket it only widens the attack surface.
+//! HTTP/2 is left to a proxy in front: on a clear-text socket it only widens the attack surface.
 
 mod accept;
 mod body;
@@ -9,6 +9,7 @@ mod connection;
 mod framing;
 mod refusal;
 mod request;
+mod tls;
 mod watch;
 mod wire;
 
@@ -32,8 +33,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::client_ip::client_ip;
 pub use self::request::PeerAddr;
 use self::request::Routes;
+pub use self::tls::{
+    CertificateError, Certificates, ChainRefusal, ClientCa, ClientCertificate, Face, Tls,
+};
 
-use crate::config::{Limits, TrustedProxies};
+use crate::config::{CertificateProxies, Config, Limits};
 use crate::observe::metrics::{EndpointSeries, ErrorLabel, KnownEndpoints, Metrics};
 
 /// Connections the kernel keeps for us while we are busy accepting others.
@@ -46,10 +50,43 @@ const MAY_BE_TAKEN_BACK: Duration = Duration::from_secs(1);
 pub struct Listen {
     /// Sizes, times and numbers.
     pub limits: Limits,
-    /// Whose word on the client's address counts.
-    pub proxies: TrustedProxies,
+    /// Whose word on the client's address and certificate counts.
+    pub proxies: CertificateProxies,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// The certificate, when the sockets speak TLS.
+    pub tls: Option<Tls>,
+}
+
+/// Open sockets: those of `listen`, and those of `mtls.listen`, which ask for a client certificate.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// `listen`.
+    pub usual: Vec<TcpListener>,
+    /// `mtls.listen`.
+    pub asking: Vec<TcpListener>,
+}
+
+impl Sockets {
+    /// Opens the configured sockets.
+    ///
+    /// # Errors
+    /// As [`bind`].
+    pub fn bind(config: &Config) -> io::Result<Self> {
+        Ok(Self {
+            usual: bind(&config.listen)?,
+            asking: bind(&config.mtls.listen)?,
+        })
+    }
+}
+
+impl From<Vec<TcpListener>> for Sockets {
+    fn from(usual: Vec<TcpListener>) -> Self {
+        Self {
+            usual,
+            asking: Vec::new(),
+        }
+    }
 }
 
 /// Opens the sockets.
@@ -82,7 +119,7 @@ pub fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
 /// # Errors
 /// None at present; a socket that fails is tried again.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    sockets: impl Into<Sockets>,
     router: Router,
     listen: Listen,
     shutdown: impl Future<Output = ()>,
@@ -92,13 +129,16 @@ pub async fn serve(
     let routes = Routes::new(router, &listen.metrics);
     let stop = CancellationToken::new();
     let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(accept::accept(
-            listener,
-            routes.clone(),
-            edge.clone(),
-            stop.clone(),
-        ));
+    let Sockets { usual, asking } = sockets.into();
+    let usual = usual.into_iter().map(|socket| (socket, Face::Usual));
+    let asking = asking.into_iter().map(|socket| (socket, Face::Asking));
+    for (socket, face) in usual.chain(asking) {
+        let door = accept::Door {
+            tls: listen.tls.clone().map(|tls| (tls, face)),
+            routes: routes.clone(),
+            edge: edge.clone(),
+        };
+        accepting.spawn(accept::accept(socket, door, stop.clone()));
     }
     shutdown.await;
     edge.enter(Stage::Notice);
@@ -118,7 +158,7 @@ impl Drop for CutOff {
 }
 
 /// The life of a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 enum Stage {
     Serving,
@@ -149,7 +189,7 @@ struct Edge {
     body_limit: usize,
     max_in_flight: usize,
     max_connections: usize,
-    proxies: TrustedProxies,
+    proxies: CertificateProxies,
     unmatched: Arc<EndpointSeries>,
     known: KnownEndpoints,
     in_flight: AtomicUsize,
@@ -280,6 +320,17 @@ impl Edge {
             tracing::warn!(target: "tokensmith::listen", connections, "cut off what was still at work at the end of drain_timeout");
         }
         self.enter(Stage::Ended);
+    }
+
+    /// Ends when the server has come that far.
+    async fn reaches(&self, stage: Stage) {
+        loop {
+            let signal = self.signal.notified();
+            if self.stage() >= stage {
+                return;
+            }
+            signal.await;
+        }
     }
 
     /// Ends when no connection is open.

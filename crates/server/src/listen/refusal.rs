@@ -16,6 +16,8 @@ pub(super) enum Refusal {
     Framing,
     /// HTTP/1.1 without exactly one `Host`.
     Host,
+    /// A trusted proxy's word on the client's certificate cannot be read.
+    ProxyCertificate,
     /// The announced body is over the limit.
     BodyTooLarge,
     /// The body did not arrive in time.
@@ -43,6 +45,9 @@ impl Refusal {
                 "The length of the request body is not clear: send either Content-Length or Transfer-Encoding: chunked.",
             ),
             Self::Host => bad("The request must have exactly one Host header field."),
+            Self::ProxyCertificate => bad(
+                "The header field in which the proxy passes on the client's certificate cannot be read.",
+            ),
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "invalid_request",
@@ -68,6 +73,7 @@ impl Refusal {
         match self {
             Self::Framing => "framing",
             Self::Host => "host",
+            Self::ProxyCertificate => "proxy_certificate",
             Self::BodyTooLarge => "body_too_large",
             Self::SlowBody => "slow_body",
             Self::SlowAnswer => "slow_answer",
@@ -126,6 +132,11 @@ pub(super) fn raw(status: StatusCode) -> Vec<u8> {
         ),
         _ => ("invalid_request", "The request is not valid HTTP."),
     };
+    raw_with(status, error, sentence)
+}
+
+/// The same with a sentence of its own.
+pub(super) fn raw_with(status: StatusCode, error: &str, sentence: &str) -> Vec<u8> {
     let body = body(status, error, sentence);
     let retry = if status == StatusCode::SERVICE_UNAVAILABLE {
         "retry-after: 1\r\n"

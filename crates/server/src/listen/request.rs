@@ -24,7 +24,7 @@ use tracing::Span;
 use super::body::{Sent, Upload};
 use super::refusal::Refusal;
 use super::watch::{Phase, Watch, now};
-use super::{Edge, client_ip};
+use super::{ClientCertificate, Edge, client_ip, tls};
 use crate::correlation::{self, CorrelationId, X_CORRELATION_ID};
 use crate::observe::access;
 use crate::observe::metrics::{EndpointSeries, ErrorLabel, Metrics, endpoint_at_work};
@@ -59,6 +59,8 @@ pub(super) struct Requests {
     pub(super) edge: Arc<Edge>,
     pub(super) watch: Arc<Watch>,
     pub(super) peer: SocketAddr,
+    /// The client's certificate, when this connection showed one.
+    pub(super) certificate: Option<ClientCertificate>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Requests {
@@ -71,7 +73,10 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         self.edge.begin_request();
         let peer = self.peer_of(request.headers());
         let id = CorrelationId::of(request.headers());
-        let refusal = self.refuse(&request);
+        let (certificate, refusal) = match self.certificate_of(request.headers()) {
+            Ok(certificate) => (certificate, self.refuse(&request)),
+            Err(refusal) => (None, self.refuse(&request).or(Some(refusal))),
+        };
         let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
         let mut at_work = AtWork {
             work: Work::Refused(Refusal::Busy),
@@ -93,7 +98,9 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         }
         at_work.work = match refusal {
             Some(refusal) => Work::Refused(refusal),
-            None => Work::Routed(self.route(request, peer, id, at_work.series.is_some())),
+            None => {
+                Work::Routed(self.route(request, (peer, certificate), id, at_work.series.is_some()))
+            }
         };
         at_work
     }
@@ -101,10 +108,18 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
 
 impl Requests {
     fn peer_of(&self, headers: &HeaderMap) -> PeerAddr {
-        let client = client_ip(self.peer.ip(), headers, &self.edge.proxies);
+        let client = client_ip(self.peer.ip(), headers, &self.edge.proxies.proxies);
         PeerAddr {
             socket: self.peer,
             client,
+        }
+    }
+
+    /// A trusted proxy speaks for its client, with a certificate or without; its own connection's does not count then.
+    fn certificate_of(&self, headers: &HeaderMap) -> Result<Option<ClientCertificate>, Refusal> {
+        match tls::from_proxy(self.peer.ip(), headers, &self.edge.proxies) {
+            Some(said) => said.map_err(|_| Refusal::ProxyCertificate),
+            None => Ok(self.certificate.clone()),
         }
     }
 
@@ -129,7 +144,7 @@ impl Requests {
     fn route(
         &self,
         request: Request<Incoming>,
-        peer: PeerAddr,
+        (peer, certificate): (PeerAddr, Option<ClientCertificate>),
         id: CorrelationId,
         is_known: bool,
     ) -> RouteFuture<Infallible> {
@@ -138,6 +153,9 @@ impl Requests {
         let extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(id);
+        if let Some(certificate) = certificate {
+            extensions.insert(certificate);
+        }
         let routes = if is_known {
             &self.routes.plain
         } else {

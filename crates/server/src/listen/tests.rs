@@ -49,8 +49,9 @@ impl Server {
         let metrics = Metrics::new();
         let listen = Listen {
             limits,
-            proxies: config.proxies(),
+            proxies: config.certificate_proxies(),
             metrics: metrics.clone(),
+            tls: None,
         };
         let listeners = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listeners[0].local_addr().unwrap();

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::Edge;
 use super::framing::HeadWatch;
@@ -19,8 +20,24 @@ use super::watch::{Phase, Watch};
 /// Bytes of a refused request that are read and thrown away at most.
 const LINGER_BYTES: usize = 64 << 20;
 
+/// A connection, in clear or under TLS.
+pub(super) enum Stream {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// One call on whichever stream it is.
+macro_rules! on_stream {
+    ($stream:expr, $call:ident($($argument:expr),*)) => {
+        match $stream {
+            Stream::Clear(stream) => Pin::new(stream).$call($($argument),*),
+            Stream::Tls(stream) => Pin::new(stream).$call($($argument),*),
+        }
+    };
+}
+
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     watch: Arc<Watch>,
     edge: Arc<Edge>,
     head: HeadWatch,
@@ -30,7 +47,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, watch: Arc<Watch>, edge: Arc<Edge>) -> Self {
+    pub(super) fn new(stream: Stream, watch: Arc<Watch>, edge: Arc<Edge>) -> Self {
         Self {
             stream,
             watch,
@@ -80,7 +97,7 @@ impl Wire {
     ) -> Option<Poll<io::Result<usize>>> {
         let (text, sent) = self.replaced.as_mut()?;
         while *sent < text.len() {
-            match Pin::new(&mut self.stream).poll_write(cx, &text[*sent..]) {
+            match on_stream!(&mut self.stream, poll_write(cx, &text[*sent..])) {
                 Poll::Ready(Ok(0)) => {
                     return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into())));
                 }
@@ -105,7 +122,7 @@ impl AsyncRead for Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(on_stream!(&mut self.stream, poll_read(cx, buf)))?;
         let bytes = &buf.filled()[before..];
         if !bytes.is_empty() {
             self.note_read(bytes);
@@ -124,7 +141,7 @@ impl AsyncWrite for Wire {
         if let Some(replaced) = self.poll_replaced(cx, bytes.len()) {
             return replaced;
         }
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = on_stream!(&mut self.stream, poll_write(cx, bytes));
         self.note_written(&written);
         written
     }
@@ -138,26 +155,29 @@ impl AsyncWrite for Wire {
         if let Some(replaced) = self.poll_replaced(cx, bufs.iter().map(|buf| buf.len()).sum()) {
             return replaced;
         }
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = on_stream!(&mut self.stream, poll_write_vectored(cx, bufs));
         self.note_written(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Clear(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The parser flushes the socket only when its own buffer is empty.
         self.watch.unsent.store(false, Relaxed);
-        Pin::new(&mut self.stream).poll_flush(cx)
+        on_stream!(&mut self.stream, poll_flush(cx))
     }
 
     /// Closing a socket with unread bytes resets it, and the client may lose the answer: so the
     /// sending side is closed first and what still arrives is thrown away for a moment.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.watch.phase() != Phase::Linger {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            ready!(on_stream!(&mut self.stream, poll_shutdown(cx)))?;
             if !self.watch.body_pending.load(Relaxed) {
                 return Poll::Ready(Ok(()));
             }
@@ -166,7 +186,7 @@ impl AsyncWrite for Wire {
         let mut space = [0u8; 16 * 1024];
         while self.lingered < LINGER_BYTES {
             let mut buf = ReadBuf::new(&mut space);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            ready!(on_stream!(&mut self.stream, poll_read(cx, &mut buf)))?;
             if buf.filled().is_empty() {
                 break;
             }

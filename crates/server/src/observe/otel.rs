@@ -133,7 +133,8 @@ mod tests {
         let metrics = Metrics::new();
         let listen = Listen {
             limits: config.limits.clone(),
-            proxies: config.proxies(),
+            proxies: config.certificate_proxies(),
+            tls: None,
             metrics: metrics.clone(),
         };
         let router = Router::new().route("/users/{id}", get(|| async { "ok" }));

@@ -18,6 +18,7 @@ mod refresh;
 mod register;
 mod revocation_feed;
 mod revoke;
+mod tls;
 
 /// The claims of a token, unchecked.
 fn claims_of(token: &str) -> serde_json::Value {
