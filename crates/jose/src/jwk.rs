@@ -110,7 +110,7 @@ impl TryFrom<Document> for JwkSet {
 }
 
 /// RFC 7517 section 9.2: a set that shows `d` or `k` shows a secret, and that key is worth nothing.
-fn is_public(key: &Value) -> bool {
+pub(crate) fn is_public(key: &Value) -> bool {
     !["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
         .iter()
         .any(|name| key.get(name).is_some())

@@ -83,7 +83,7 @@ impl KeySet {
     /// # Errors
     /// [`VerifyError`]; [`VerifyError::UnknownKey`] is the one that newer keys could mend.
     pub fn verify(&self, token: &str, expect: Expect<'_>) -> Result<Verified, VerifyError> {
-        let segments = Segments::split(token)?;
+        let segments = Segments::split(token, MAX_TOKEN, MAX_HEADER)?;
         let header = segments.header()?;
         if !expect.admits(header.typ.as_deref()) {
             return Err(VerifyError::Type);
@@ -121,21 +121,25 @@ impl KeySet {
 }
 
 /// The three segments, still encoded.
-struct Segments<'a> {
+pub(crate) struct Segments<'a> {
     signed: &'a str,
-    header: &'a str,
-    payload: &'a str,
+    pub(crate) header: &'a str,
+    pub(crate) payload: &'a str,
     signature: &'a str,
 }
 
 impl<'a> Segments<'a> {
-    fn split(token: &'a str) -> Result<Self, VerifyError> {
-        if token.len() > MAX_TOKEN {
+    pub(crate) fn split(
+        token: &'a str,
+        max_token: usize,
+        max_header: usize,
+    ) -> Result<Self, VerifyError> {
+        if token.len() > max_token {
             return Err(VerifyError::TooLong);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(VerifyError::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(VerifyError::Malformed)?;
-        if header.len() > MAX_HEADER {
+        if header.len() > max_header {
             return Err(VerifyError::TooLong);
         }
         if payload.contains('.') {
@@ -156,7 +160,7 @@ impl<'a> Segments<'a> {
         header::parse(bytes)
     }
 
-    fn verify(&self, key: &VerifyingKey) -> Result<(), VerifyError> {
+    pub(crate) fn verify(&self, key: &VerifyingKey) -> Result<(), VerifyError> {
         let mut buffer = [0; MAX_SIGNATURE + 3];
         let signature =
             base64url::decode_into(self.signature, &mut buffer).ok_or(VerifyError::Malformed)?;

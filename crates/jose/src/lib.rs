@@ -18,6 +18,7 @@
 
 mod algorithm;
 mod base64url;
+pub mod dpop;
 mod error;
 mod header;
 mod jwk;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use serde::Serialize;
 
-use crate::{Algorithm, HmacKey, SignError, SigningKey, base64url};
+use crate::{Algorithm, HmacKey, Jwk, SignError, SigningKey, base64url};
 
 /// Room for the claims of an ordinary access token, so that one allocation serves.
 const CLAIMS_CAPACITY: usize = 768;
@@ -30,6 +30,8 @@ struct WrittenHeader<'a> {
     typ: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwk: Option<Jwk>,
 }
 
 impl Signer {
@@ -42,6 +44,27 @@ impl Signer {
             alg: key.algorithm().as_str(),
             typ,
             kid: Some(key.kid()),
+            jwk: None,
+        };
+        Ok(Self {
+            prefix: prefix(&header)?,
+            key: Key::Private(key),
+        })
+    }
+
+    /// A signer whose header shows the public key itself and no `kid` (RFC 9449 section 4.2).
+    pub(crate) fn showing_key(key: Arc<SigningKey>, typ: &str) -> Result<Self, SignError> {
+        let jwk = Jwk {
+            kid: None,
+            alg: None,
+            usage: None,
+            ..key.public_jwk().clone()
+        };
+        let header = WrittenHeader {
+            alg: key.algorithm().as_str(),
+            typ,
+            kid: None,
+            jwk: Some(jwk),
         };
         Ok(Self {
             prefix: prefix(&header)?,
@@ -58,6 +81,7 @@ impl Signer {
             alg: Algorithm::Hs256.as_str(),
             typ,
             kid: None,
+            jwk: None,
         };
         Ok(Self {
             prefix: prefix(&header)?,
