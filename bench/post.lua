@@ -1,5 +1,6 @@
 -- wrk: one form POST, again and again. BENCH_BODY is the form; where it says @CLIENT@, one of BENCH_CLIENTS numbers
--- (seven digits, at random) takes its place, so that a cache of a few clients cannot answer for all.
+-- (seven digits, at random) takes its place, so that a cache of a few clients cannot answer for all. Where it says
+-- @TOKEN@, the oldest refresh token of BENCH_TOKENS takes its place, and the one in the answer joins the others.
 -- Prints one line of JSON at the end.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -12,6 +13,21 @@ if clients > 0 then
   function init() math.randomseed(os.time()) end
   function request()
     return wrk.format(nil, nil, nil, before .. string.format("%07d", math.random(0, clients - 1)) .. after)
+  end
+elseif string.find(body, "@TOKEN@", 1, true) then
+  local before, after = string.match(body, "^(.-)@TOKEN@(.*)$")
+  local tokens, first, last = {}, 1, 0
+  local function keep(token) last = last + 1; tokens[last] = token end
+  for token in string.gmatch(os.getenv("BENCH_TOKENS") or "", "%S+") do keep(token) end
+  function request()
+    local token = tokens[first] or ""
+    tokens[first] = nil
+    first = first + 1
+    return wrk.format(nil, nil, nil, before .. token .. after)
+  end
+  function response(_, _, answer)
+    local token = string.match(answer, '"refresh_token":"([^"]+)"')
+    if token then keep(token) end
   end
 else
   wrk.body = body

@@ -25,8 +25,8 @@ use uuid::Uuid;
 use crate::pinned::Pinned;
 use crate::wrk::Load;
 
-/// A generated secret's length and alphabet.
-const SECRET: &str = "b9Zk3fQ0w7R5tY2uL8xV6nM4cH1jD0sAeGqPzXoTiKU";
+/// The secret of every client: a generated secret's length and alphabet.
+pub(crate) const SECRET: &str = "b9Zk3fQ0w7R5tY2uL8xV6nM4cH1jD0sAeGqPzXoTiKU";
 const SCOPE: &str = "groups:read members:read";
 
 /// A server's files, before it starts.
@@ -117,7 +117,9 @@ pub(crate) fn token_load(port: u16, clients: u32) -> Load {
     };
     Load {
         port,
+        path: "/oauth/token",
         body,
+        tokens: Vec::new(),
         clients,
         connections: 32,
     }
@@ -195,7 +197,7 @@ fn client(number: u32, now: Timestamp) -> Result<Client> {
         name: "Bench".into(),
         auth_method: AuthMethod::ClientSecretBasicOrPost,
         secrets: vec![secret],
-        grant_types: vec![GrantType::ClientCredentials],
+        grant_types: vec![GrantType::ClientCredentials, GrantType::RefreshToken],
         scope: scope(),
         resources: Vec::new(),
         redirect_uris: Vec::new(),

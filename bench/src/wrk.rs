@@ -10,7 +10,10 @@ const CORE: &str = "1";
 
 pub(crate) struct Load {
     pub(crate) port: u16,
+    pub(crate) path: &'static str,
     pub(crate) body: String,
+    /// Refresh tokens that take the place of `@TOKEN@`, and after them their successors. More than connections.
+    pub(crate) tokens: Vec<String>,
     /// How many client numbers take the place of `@CLIENT@`; 0 for a fixed body.
     pub(crate) clients: u32,
     pub(crate) connections: u32,
@@ -35,10 +38,10 @@ impl Run {
 }
 
 impl Load {
-    /// Loads the token endpoint for so many seconds; every answer must be 2xx.
+    /// Loads the endpoint for so many seconds; every answer must be 2xx.
     pub(crate) fn run(&self, seconds: u32) -> Result<Run> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/post.lua");
-        let url = format!("http://127.0.0.1:{}/oauth/token", self.port);
+        let url = format!("http://127.0.0.1:{}{}", self.port, self.path);
         let (connections, duration) = (self.connections.to_string(), format!("{seconds}s"));
         let output = Command::new("taskset")
             .args([
@@ -57,6 +60,7 @@ impl Load {
                 &url,
             ])
             .env("BENCH_BODY", &self.body)
+            .env("BENCH_TOKENS", self.tokens.join(" "))
             .env("BENCH_CLIENTS", self.clients.to_string())
             .output()
             .context("running wrk")?;

@@ -3,6 +3,7 @@
 mod commits;
 mod grants;
 mod memory;
+mod peer;
 mod scale;
 mod start;
 mod validation;
@@ -41,4 +42,7 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("commits", commits::measure),
     ("scale-same", scale::same_clients),
     ("scale-all", scale::all_clients),
+    ("peer-cc", peer::client_credentials),
+    ("peer-introspection", peer::introspection),
+    ("peer-rotation", peer::rotation),
 ];
