@@ -1,7 +1,7 @@
 //! Verification of compact JWS (RFC 7515 section 5.2) against a set of keys.
 //! Refuses anything too long before it decodes, and every token whose `alg` is not the one of the key it names.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     Algorithm, Expect, Header, JwkSet, KeyError, VerifyError, VerifyingKey, base64url, header,
@@ -38,6 +38,16 @@ impl Verified {
     pub fn claims<'de, T: Deserialize<'de>>(&'de self) -> Result<T, VerifyError> {
         strict_json::from_slice(&self.payload).map_err(|_| VerifyError::Claims)
     }
+}
+
+/// The claims of a token of which nothing was checked: only for finding out whose keys must verify it.
+///
+/// # Errors
+/// [`VerifyError::TooLong`], [`VerifyError::Malformed`] or [`VerifyError::Claims`].
+pub fn unverified_claims<T: DeserializeOwned>(token: &str) -> Result<T, VerifyError> {
+    let segments = Segments::split(token)?;
+    let payload = base64url::decode(segments.payload).ok_or(VerifyError::Malformed)?;
+    strict_json::from_slice(&payload).map_err(|_| VerifyError::Claims)
 }
 
 impl KeySet {

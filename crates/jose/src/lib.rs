@@ -33,7 +33,7 @@ pub use algorithm::Algorithm;
 pub use error::{KeyError, SignError, VerifyError};
 pub use header::{Expect, Header};
 pub use jwk::{Jwk, JwkSet, MAX_KEYS};
-pub use key_set::{KeySet, MAX_HEADER, MAX_TOKEN, Verified};
+pub use key_set::{KeySet, MAX_HEADER, MAX_TOKEN, Verified, unverified_claims};
 pub use signer::Signer;
 pub use signing_key::{HmacKey, SigningKey};
 pub use verifying_key::VerifyingKey;

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod app;
+pub mod assertion;
 pub mod audit;
 pub mod authorization_audit;
 pub mod caller;

@@ -3,9 +3,12 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{HeaderValue, header};
+use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::AuthorizationServerMetadata;
 
-use crate::{app::App, token::GRANT_TYPES};
+use tokensmith_store::AuthMethod;
+
+use crate::{app::App, client_auth, token::GRANT_TYPES};
 
 /// How long a reader may keep the documents.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -17,6 +20,13 @@ pub async fn metadata(State(app): State<App>) -> impl IntoResponse {
 
 fn document(app: &App) -> AuthorizationServerMetadata {
     let issuer = &app.config().issuer;
+    let methods = words(client_auth::methods().into_iter().map(AuthMethod::as_str));
+    let or_none = [methods.clone(), words(["none"])].concat();
+    let algorithms = words(
+        client_auth::signing_algorithms()
+            .into_iter()
+            .map(Algorithm::as_str),
+    );
     AuthorizationServerMetadata {
         issuer: issuer.as_str().to_owned(),
         token_endpoint: Some(issuer.endpoint("/oauth/token")),
@@ -26,33 +36,25 @@ fn document(app: &App) -> AuthorizationServerMetadata {
             .iter()
             .map(|grant| grant.as_str().to_owned())
             .collect(),
-        token_endpoint_auth_methods_supported: words(&[
-            "client_secret_basic",
-            "client_secret_post",
-            "none",
-        ]),
+        token_endpoint_auth_methods_supported: or_none.clone(),
+        token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
         introspection_endpoint: Some(issuer.endpoint("/oauth/introspect")),
-        introspection_endpoint_auth_methods_supported: words(&[
-            "client_secret_basic",
-            "client_secret_post",
-        ]),
-        introspection_signing_alg_values_supported: words(&[app
+        introspection_endpoint_auth_methods_supported: methods,
+        introspection_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        introspection_signing_alg_values_supported: words([app
             .config()
             .tokens
             .signing_algorithm
             .as_str()]),
         revocation_endpoint: Some(issuer.endpoint("/oauth/revoke")),
-        revocation_endpoint_auth_methods_supported: words(&[
-            "client_secret_basic",
-            "client_secret_post",
-            "none",
-        ]),
-        subject_types_supported: words(&["public"]),
+        revocation_endpoint_auth_methods_supported: or_none,
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        subject_types_supported: words(["public"]),
         request_uri_parameter_supported: Some(false),
         ..AuthorizationServerMetadata::default()
     }
 }
 
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|&word| word.to_owned()).collect()
+fn words(words: impl IntoIterator<Item = &'static str>) -> Vec<String> {
+    words.into_iter().map(str::to_owned).collect()
 }

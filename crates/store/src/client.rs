@@ -4,52 +4,10 @@ use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::{ClientId, GrantType, Scope};
 
 use crate::{
-    AuditContext, AuditEvent, ClientMetadata, Operation, Row, Store, StoreError, Timestamp, Tx,
-    epoch,
+    AuditContext, AuditEvent, AuthMethod, ClientMetadata, Operation, Row, Store, StoreError,
+    Timestamp, Tx, epoch,
     tx::{FromRow, Value, values},
 };
-
-/// How a client proves who it is (RFC 7591 `token_endpoint_auth_method`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// A public client: it proves nothing.
-    None,
-    /// HTTP Basic with the encoding of RFC 6749 §2.3.1.
-    ClientSecretBasic,
-    /// Parameters in the form body.
-    ClientSecretPost,
-    /// Either of the two above: for clients of the older services, which used both.
-    ClientSecretBasicOrPost,
-}
-
-impl AuthMethod {
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::ClientSecretBasic => "client_secret_basic",
-            Self::ClientSecretPost => "client_secret_post",
-            Self::ClientSecretBasicOrPost => "client_secret_basic_or_post",
-        }
-    }
-}
-
-impl std::str::FromStr for AuthMethod {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        [
-            Self::None,
-            Self::ClientSecretBasic,
-            Self::ClientSecretPost,
-            Self::ClientSecretBasicOrPost,
-        ]
-        .into_iter()
-        .find(|method| method.as_str() == word)
-        .ok_or_else(|| format!("`{word}` is not a client authentication method"))
-    }
-}
 
 /// What is kept of a client secret. None of it can be presented as the secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,4 +6,14 @@ use serde::{Deserialize, Serialize};
 /// Further metadata of a client. A member that is absent has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ClientMetadata {}
+pub struct ClientMetadata {
+    /// Public keys by value: a JWK set (RFC 7517 §5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<serde_json::Value>,
+    /// Where its JWK set is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The one JWS `alg` of its assertions; absent: that of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<String>,
+}

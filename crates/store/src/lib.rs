@@ -5,6 +5,7 @@
 //! No transaction ever leaves this crate.
 
 mod audit;
+mod auth_method;
 mod backup;
 mod client;
 mod client_metadata;
@@ -38,10 +39,11 @@ pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
     ChainHead, RecordCheckpoint,
 };
+pub use auth_method::AuthMethod;
 pub use backup::{BackedUp, back_up_sqlite};
 pub use client::{
-    AuthMethod, ChangeClient, Client, ClientChange, ClientSecret, PutClient, RegisterClient,
-    Registered, RemoveClient, SecretHash,
+    ChangeClient, Client, ClientChange, ClientSecret, PutClient, RegisterClient, Registered,
+    RemoveClient, SecretHash,
 };
 pub use client_metadata::ClientMetadata;
 pub use error::StoreError;

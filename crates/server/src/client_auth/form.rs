@@ -1,4 +1,5 @@
-//! A form sent by an authenticated client: how every endpoint that clients call begins.
+//! A form sent by a client: how every endpoint that clients call begins. It is read strictly first, and then the
+//! client is authenticated.
 
 use std::sync::Arc;
 
@@ -32,20 +33,13 @@ impl FromRequest<App> for AuthenticatedForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let read = StrictForm::read(request, app).await;
-        let StrictForm {
-            form,
-            headers,
-            context,
-        } = read.map_err(IntoResponse::into_response)?;
-        let client = authenticate(app, &headers, &form, &context)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        Ok(Self {
-            form,
-            client,
-            context,
-        })
+        let answer = async {
+            StrictForm::read(request, app)
+                .await?
+                .authenticate(app)
+                .await
+        };
+        answer.await.map_err(IntoResponse::into_response)
     }
 }
 
@@ -76,6 +70,19 @@ impl StrictForm {
             form,
             headers,
             context,
+        })
+    }
+
+    /// Finds out which client sent it.
+    ///
+    /// # Errors
+    /// As [`authenticate`].
+    pub async fn authenticate(self, app: &App) -> Result<AuthenticatedForm, OAuthError> {
+        let client = authenticate(app, &self.headers, &self.form, &self.context).await?;
+        Ok(AuthenticatedForm {
+            form: self.form,
+            client,
+            context: self.context,
         })
     }
 }

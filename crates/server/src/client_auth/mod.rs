@@ -1,16 +1,20 @@
-//! Who the client is (RFC 6749 §2.3): `client_secret_basic`, `client_secret_post`, or `none` for public clients.
+//! Who the client is (RFC 6749 §2.3): `presented.rs` reads what a request shows, and there is one file per method of
+//! proving it.
 //!
 //! Refuses two methods in one request, a method the client is not registered for, and every client that is disabled.
 //! Unknown client and wrong secret get the same sentence.
 
+mod assertion;
 mod form;
+mod methods;
+mod presented;
 mod secret;
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, header};
-use tokensmith_oauth2::{ClientId, ErrorCode, Form, Secret, basic};
-use tokensmith_store::{AuditEvent, AuthMethod, Timestamp};
+use http::HeaderMap;
+use tokensmith_oauth2::{ClientId, ErrorCode, Form, Secret};
+use tokensmith_store::{AuditEvent, Timestamp};
 
 use crate::{
     app::App,
@@ -20,7 +24,10 @@ use crate::{
     registry::RegisteredClient,
 };
 
+use presented::{Credentials, Presented, client_id, credentials};
+
 pub use form::{AuthenticatedForm, StrictForm};
+pub use methods::{methods, signing_algorithms};
 pub use secret::{SecretMemo, hash_secret, new_secret};
 
 /// Wrong secrets one address may send for one client: 20 at once, then one every three seconds.
@@ -47,13 +54,6 @@ impl ClientAuth {
     }
 }
 
-/// What a request shows of its client.
-struct Credentials {
-    client_id: ClientId,
-    secret: Option<Secret>,
-    by_basic: bool,
-}
-
 /// Finds out which client sent this request.
 ///
 /// # Errors
@@ -64,8 +64,11 @@ pub async fn authenticate(
     form: &Form,
     context: &RequestContext,
 ) -> Result<Arc<RegisteredClient>, OAuthError> {
-    let credentials = credentials(headers, form)?;
-    prove(app, credentials, "client_auth_failed", context).await
+    const FAILED: &str = "client_auth_failed";
+    match credentials(headers, form) {
+        Ok(credentials) => prove(app, credentials, FAILED, context).await,
+        Err(error) => refuse(app, error, FAILED, context).await,
+    }
 }
 
 /// Finds out whether this is a client's secret, as the older services asked: both in the body, under other names.
@@ -79,19 +82,29 @@ pub async fn authenticate_by_secret(
     context: &RequestContext,
 ) -> Result<Arc<RegisteredClient>, OAuthError> {
     const FAILED: &str = "login_failure";
-    let credentials = match client_id(id) {
-        Ok(client_id) => Credentials {
-            client_id,
-            secret: Some(secret),
-            by_basic: false,
-        },
-        Err(error) => {
-            let event = AuditEvent::new(FAILED).outcome(error.refusal());
-            app.audit(context.audit(None), event).await?;
-            return Err(error);
+    match client_id(id) {
+        Ok(client_id) => {
+            let presented = Presented::PostedSecret(secret);
+            let credentials = Credentials {
+                client_id,
+                presented,
+            };
+            prove(app, credentials, FAILED, context).await
         }
-    };
-    prove(app, credentials, FAILED, context).await
+        Err(error) => refuse(app, error, FAILED, context).await,
+    }
+}
+
+/// Records a request that names no client.
+async fn refuse<T>(
+    app: &App,
+    error: OAuthError,
+    failed: &'static str,
+    context: &RequestContext,
+) -> Result<T, OAuthError> {
+    let event = AuditEvent::new(failed).outcome(error.refusal());
+    app.audit(context.audit(None), event).await?;
+    Err(error)
 }
 
 /// Checks what was shown; a failure is counted, and recorded under this word.
@@ -101,7 +114,7 @@ async fn prove(
     failed: &'static str,
     context: &RequestContext,
 ) -> Result<Arc<RegisteredClient>, OAuthError> {
-    let by_basic = credentials.by_basic;
+    let by_basic = matches!(credentials.presented, Presented::BasicSecret(_));
     let key = (context.ip, credentials.client_id.clone());
     let failures = &app.client_auth().failures;
     failures
@@ -131,77 +144,7 @@ async fn prove(
     Err(error)
 }
 
-fn credentials(headers: &HeaderMap, form: &Form) -> Result<Credentials, OAuthError> {
-    let in_body = form.one("client_id")?;
-    let secret = form.one("client_secret")?;
-    let sent_secret = form.has("client_secret");
-    for unsupported in ["client_assertion", "client_assertion_type"] {
-        if form.has(unsupported) {
-            return Err(invalid_client(
-                "assertion_unsupported",
-                "Client assertions are not supported.",
-            ));
-        }
-    }
-    let Some(authorization) = one_authorization(headers)? else {
-        let id = in_body
-            .ok_or_else(|| invalid_client("client_missing", "The request names no client."))?;
-        let client_id = client_id(id)?;
-        // An empty secret is a wrong one, not none.
-        let secret = sent_secret.then(|| Secret::from(secret.unwrap_or_default()));
-        return Ok(Credentials {
-            client_id,
-            secret,
-            by_basic: false,
-        });
-    };
-    if sent_secret {
-        let sentence = "Send the client's secret in the header or in the body, not in both.";
-        return Err(OAuthError::invalid_request("two_auth_methods", sentence));
-    }
-    let (id, secret) = basic_credentials(authorization)?;
-    if in_body.is_some_and(|named| named != id.as_str()) {
-        let sentence = "The client_id of the body is not the one of the Authorization header.";
-        return Err(OAuthError::invalid_request("two_clients", sentence));
-    }
-    Ok(Credentials {
-        client_id: id,
-        secret: Some(secret),
-        by_basic: true,
-    })
-}
-
-fn one_authorization(headers: &HeaderMap) -> Result<Option<&HeaderValue>, OAuthError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(OAuthError::invalid_request(
-            "two_authorizations",
-            "Send one Authorization header, not several.",
-        )),
-        (value, None) => Ok(value),
-    }
-}
-
-fn basic_credentials(authorization: &HeaderValue) -> Result<(ClientId, Secret), OAuthError> {
-    let malformed = |detail: Cow<'static, str>| {
-        let sentence =
-            "The Authorization header is not HTTP Basic with a form-encoded client id and secret.";
-        invalid_client("malformed_basic", sentence)
-            .challenge_basic()
-            .with_detail(detail)
-    };
-    let text = authorization
-        .to_str()
-        .map_err(|_| malformed("not ASCII".into()))?;
-    basic::parse(text).map_err(|error| malformed(error.to_string().into()))
-}
-
-fn client_id(text: &str) -> Result<ClientId, OAuthError> {
-    ClientId::parse(text)
-        .map_err(|error| unknown_or_wrong("client_id_malformed").with_detail(error))
-}
-
-fn invalid_client(refusal: &'static str, sentence: &'static str) -> OAuthError {
+fn invalid_client(refusal: &'static str, sentence: impl Into<Cow<'static, str>>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClient, refusal, sentence)
 }
 
@@ -226,26 +169,26 @@ async fn check(
         return Err(unknown_or_wrong("client_unknown"));
     };
     let client = &registered.client;
-    if !accepts(client.auth_method, credentials) {
+    if !credentials.presented.is_for(client.auth_method) {
         return Err(unknown_or_wrong("auth_method_not_registered"));
     }
-    if let Some(secret) = &credentials.secret
-        && !secret::is_one_of(app, client, secret, now).await?
-    {
-        return Err(unknown_or_wrong("secret_wrong"));
+    let mut proof = None;
+    match &credentials.presented {
+        Presented::Nothing => {}
+        Presented::BasicSecret(secret) | Presented::PostedSecret(secret) => {
+            if !secret::is_one_of(app, client, secret, now).await? {
+                return Err(unknown_or_wrong("secret_wrong"));
+            }
+        }
+        Presented::Assertion(assertion) => {
+            proof = Some(assertion::verify(app, &registered, assertion, now)?);
+        }
     }
     if !client.is_active {
         return Err(unknown_or_wrong("client_disabled"));
     }
-    Ok(registered)
-}
-
-/// Whether the client is registered for the way it authenticated.
-fn accepts(method: AuthMethod, credentials: &Credentials) -> bool {
-    match method {
-        AuthMethod::None => credentials.secret.is_none(),
-        AuthMethod::ClientSecretBasic => credentials.by_basic,
-        AuthMethod::ClientSecretPost => !credentials.by_basic && credentials.secret.is_some(),
-        AuthMethod::ClientSecretBasicOrPost => credentials.secret.is_some(),
+    if let Some(proof) = proof {
+        assertion::use_up(app, proof).await?;
     }
+    Ok(registered)
 }

@@ -71,6 +71,8 @@ section! {
         mtls: Mtls,
         /// Limits of the listener.
         limits: Limits,
+        /// How clients authenticate.
+        client_auth: ClientAuth,
         /// Limits per caller.
         rate_limit: RateLimit,
         /// Log lines.
@@ -134,6 +136,14 @@ section! {
         drain_notice: Duration = "1s",
         /// Longest time at shutdown for requests at work; after it they are cut off.
         drain_timeout: Duration = "8s",
+    }
+}
+
+section! {
+    /// How clients authenticate.
+    pub struct ClientAuth at "client_auth." {
+        /// Longest life of an assertion by which a client authenticates, from its `iat` to its `exp`.
+        assertion_lifetime: Duration = "5m",
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod account_client;
 mod epoch;
+mod registered_client;
 
 use std::sync::{
     Arc,
@@ -15,12 +16,13 @@ use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::{ClientId, Scope, ScopeHierarchy};
-use tokensmith_store::{Client, Resource, Store, StoreError};
+use tokensmith_store::{Resource, Store, StoreError};
 
 use crate::{app::StartError, config::Config};
 
 pub use account_client::{ACCOUNT_CLIENT, ensure_account_client};
 pub use epoch::{EPOCH_INTERVAL, follow};
+pub use registered_client::RegisteredClient;
 
 /// Clients, resources and scopes.
 pub struct Registry {
@@ -28,15 +30,6 @@ pub struct Registry {
     /// How often the clients were dropped.
     drops: AtomicU64,
     declared: ArcSwap<Declared>,
-}
-
-/// A client with what follows from it, worked out once.
-#[derive(Debug)]
-pub struct RegisteredClient {
-    /// The record.
-    pub client: Client,
-    /// Its scope and everything that implies.
-    pub allowed_scope: Scope,
 }
 
 /// Resources and scopes as declared.
@@ -96,10 +89,7 @@ impl Registry {
             return Ok(None);
         };
         let allowed_scope = self.declared().hierarchy.closure(&client.scope);
-        let registered = Arc::new(RegisteredClient {
-            client,
-            allowed_scope,
-        });
+        let registered = Arc::new(RegisteredClient::new(client, allowed_scope));
         self.clients.insert(id.clone(), registered.clone());
         // What was read before a drop and kept after it would stay until the next change.
         if self.drops.load(Ordering::SeqCst) != drops {

@@ -495,11 +495,20 @@ async fn metadata_names_both_endpoints_and_how_clients_authenticate_there() {
     );
     assert_eq!(
         metadata["introspection_endpoint_auth_methods_supported"],
-        json!(["client_secret_basic", "client_secret_post"])
+        json!([
+            "private_key_jwt",
+            "client_secret_basic",
+            "client_secret_post"
+        ])
     );
     assert_eq!(
         metadata["revocation_endpoint_auth_methods_supported"],
-        json!(["client_secret_basic", "client_secret_post", "none"])
+        json!([
+            "private_key_jwt",
+            "client_secret_basic",
+            "client_secret_post",
+            "none"
+        ])
     );
     assert_eq!(
         metadata["introspection_signing_alg_values_supported"],

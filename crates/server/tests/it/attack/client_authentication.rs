@@ -138,7 +138,7 @@ async fn row_097_two_ways_of_authenticating_at_once_are_refused() {
     let with_assertion = [("client_assertion", "a.b.c")];
     ask(&server, &[basic], &with_assertion)
         .await
-        .expect_oauth_error(401, "invalid_client");
+        .expect_oauth_error(400, "invalid_request");
     assert_eq!(issued(&server).await, 2);
     assert_alive(&server).await;
 }

@@ -5,6 +5,7 @@
 
 mod absent;
 mod almost_right;
+mod client_assertions;
 mod client_authentication;
 mod forged_tokens;
 mod forging;
@@ -72,6 +73,14 @@ async fn assert_alive(server: &TestServer) {
 
 /// Registers a confidential client with a secret of the test's choice.
 async fn client(server: &TestServer, id: &str, method: AuthMethod, secret: Option<&str>) {
+    let client = record(server, id, method, secret).await;
+    let context = AuditContext::operator(server.now());
+    let registration = RegisterClient { client, context };
+    server.app().store().write(registration).await.unwrap();
+}
+
+/// The record of such a client.
+async fn record(server: &TestServer, id: &str, method: AuthMethod, secret: Option<&str>) -> Client {
     let (app, now) = (server.app(), server.now());
     let mut secrets = Vec::new();
     if let Some(secret) = secret {
@@ -84,7 +93,7 @@ async fn client(server: &TestServer, id: &str, method: AuthMethod, secret: Optio
             expires_at: None,
         });
     }
-    let client = Client {
+    Client {
         client_id: ClientId::parse(id).unwrap(),
         name: id.to_owned(),
         auth_method: method,
@@ -100,10 +109,7 @@ async fn client(server: &TestServer, id: &str, method: AuthMethod, secret: Optio
         is_active: true,
         created_at: now,
         updated_at: now,
-    };
-    let context = AuditContext::operator(now);
-    let registration = RegisterClient { client, context };
-    app.store().write(registration).await.unwrap();
+    }
 }
 
 /// The lines of the audit log with this event, as JSON.

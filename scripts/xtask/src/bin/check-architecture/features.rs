@@ -12,6 +12,7 @@ const ROOT: &str = "crates/server/src/";
 /// Rooms without a route of their own, which every feature may enter. They use each other, never a feature.
 const SHARED: &[&str] = &[
     "app",
+    "assertion",
     "audit",
     "authorization_audit",
     "caller",

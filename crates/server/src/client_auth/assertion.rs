@@ -1,0 +1,79 @@
+//! `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a client proves itself with a JWT about itself, signed
+//! with a registered key. Its `jti` is used up last, after everything else was checked, and keyed by the client.
+
+use tokensmith_jose::Expect;
+use tokensmith_oauth2::Secret;
+use tokensmith_store::{JtiKind, JtiUse, Timestamp, UseJti};
+
+use super::{invalid_client, unknown_or_wrong};
+use crate::{
+    app::App,
+    assertion::{AssertionError, Claims, Expected},
+    error::OAuthError,
+    registry::RegisteredClient,
+};
+
+/// A type of its own (RFC 7523bis), or that of any JWT: never that of an access token, a proof or a logout token.
+const TYPE: Expect<'static> = Expect::typ(&["client-authentication+jwt", "JWT"]).or_absent();
+
+/// What proved the client, and may do so once.
+pub(super) struct Proof(UseJti);
+
+/// Verifies an assertion of this client.
+pub(super) fn verify(
+    app: &App,
+    registered: &RegisteredClient,
+    assertion: &Secret,
+    now: Timestamp,
+) -> Result<Proof, OAuthError> {
+    let claims = claims(registered, assertion).map_err(refused)?;
+    let expected = Expected {
+        audience: app.config().issuer.as_str(),
+        longest: app.config().client_auth.assertion_lifetime,
+        now,
+    };
+    judge(&claims, registered, &expected).map_err(refused)
+}
+
+fn claims(registered: &RegisteredClient, assertion: &Secret) -> Result<Claims, AssertionError> {
+    let verified = registered.assertion_keys.verify(assertion.expose(), TYPE)?;
+    let fixed = registered.assertion_algorithm;
+    if fixed.is_some_and(|algorithm| algorithm != verified.header.alg) {
+        return Err(AssertionError::Algorithm);
+    }
+    verified.claims().map_err(|_| AssertionError::Claims)
+}
+
+fn judge(
+    claims: &Claims,
+    registered: &RegisteredClient,
+    expected: &Expected<'_>,
+) -> Result<Proof, AssertionError> {
+    let id = registered.client.client_id.as_str();
+    if claims.iss != id || claims.sub != id {
+        return Err(AssertionError::Parties);
+    }
+    claims.check(expected)?;
+    Ok(Proof(UseJti {
+        kind: JtiKind::ClientAssertion,
+        owner: id.to_owned(),
+        jti: claims.jti()?.to_owned(),
+        expires_at: claims.over_at(),
+    }))
+}
+
+/// Uses the assertion up.
+pub(super) async fn use_up(app: &App, Proof(jti): Proof) -> Result<(), OAuthError> {
+    match app.store().write(jti).await? {
+        JtiUse::First => Ok(()),
+        JtiUse::Replayed => Err(refused(AssertionError::Replayed)),
+    }
+}
+
+/// Who holds the key is told what is wrong; anybody else, no more than for a wrong secret.
+fn refused(error: AssertionError) -> OAuthError {
+    match error {
+        AssertionError::Unverified(why) => unknown_or_wrong(error.refusal()).with_detail(why),
+        _ => invalid_client(error.refusal(), error.to_string()),
+    }
+}
