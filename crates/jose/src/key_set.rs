@@ -45,7 +45,7 @@ impl Verified {
 /// # Errors
 /// [`VerifyError::TooLong`], [`VerifyError::Malformed`] or [`VerifyError::Claims`].
 pub fn unverified_claims<T: DeserializeOwned>(token: &str) -> Result<T, VerifyError> {
-    let segments = Segments::split(token)?;
+    let segments = Segments::split(token, MAX_TOKEN, MAX_HEADER)?;
     let payload = base64url::decode(segments.payload).ok_or(VerifyError::Malformed)?;
     strict_json::from_slice(&payload).map_err(|_| VerifyError::Claims)
 }
