@@ -4,18 +4,19 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokensmith_store::UserId;
 
-use crate::{Answer, TestServer};
+use crate::{Answer, TestServer, process::Watch};
 
 /// Somebody without a token.
 #[derive(Clone)]
 pub struct Anonymous {
     base: String,
     http: reqwest::Client,
+    watch: Option<Watch>,
 }
 
 impl Anonymous {
-    pub(crate) fn new(base: String, http: reqwest::Client) -> Self {
-        Self { base, http }
+    pub(crate) fn new(base: String, http: reqwest::Client, watch: Option<Watch>) -> Self {
+        Self { base, http, watch }
     }
 
     /// A request that is not sent yet.
@@ -27,6 +28,9 @@ impl Anonymous {
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("the test builds a request");
         let name = format!("{} {}", request.method(), request.url().path());
+        if let Some(watch) = &self.watch {
+            watch.settle().await;
+        }
         let response = self
             .http
             .execute(request)

@@ -2,13 +2,18 @@
 //! randomness that is seeded. Actors send requests as the people and services of a test; nothing of ours is mocked.
 //!
 //! Dropping a [`TestServer`] checks every invariant of its store.
+//!
+//! With `TOKENSMITH_TEST_BINARY` in the environment the same tests run against the built program (`scripts/attack`).
 
 mod actor;
 mod answer;
 mod certificates;
+mod judged;
+mod process;
 mod server;
 
 pub use actor::{Anonymous, Service, User};
 pub use answer::Answer;
 pub use certificates::{Authority, Identity, Names};
+pub use process::process_log;
 pub use server::{SIGN_IN_PASSWORD, TestServer, Tls};

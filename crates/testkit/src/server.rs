@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -26,12 +26,18 @@ use tokensmith_store::{
 };
 use tokio::task::JoinHandle;
 
-use crate::{Anonymous, Authority, Identity, Names, Service, User};
+use crate::{
+    Anonymous, Authority, Identity, Names, Service, User,
+    judged::Judged,
+    process::{self, Process, Run, Watch},
+};
 
 /// The password of every user that [`TestServer::user`] makes.
 pub const SIGN_IN_PASSWORD: &str = "correct horse battery staple";
 /// When every test begins: 2026-11-20T18:00:00Z.
 const BEGINNING: i64 = 1_795_197_600_000;
+/// How a Date header tells it.
+pub(crate) const BEGINNING_DATE: &str = "20 Nov 2026 18:00";
 /// What the demo declares of groups: a token, and what it implies.
 const SCOPES: [(&str, &[&str]); 7] = [
     ("groups:admin", &["groups:write"]),
@@ -49,9 +55,18 @@ pub struct TestServer {
     base: String,
     http: reqwest::Client,
     millis: Arc<AtomicI64>,
-    serving: JoinHandle<()>,
+    serving: Serving,
+    fails_on_purpose: AtomicBool,
     directory: TempDir,
     tls: Option<Tls>,
+}
+
+/// Who answers.
+enum Serving {
+    /// A task of this test.
+    Here(JoinHandle<()>),
+    /// The built program, which shares the store with `app`.
+    Process(Process, Watch),
 }
 
 /// What a server with TLS was started with.
@@ -107,7 +122,9 @@ impl TestServer {
         tls: Option<Tls>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let run = Run::current();
+        let any_port = || run.as_ref().map_or(0, |_| process::free_port());
+        let loopback = SocketAddr::from(([127, 0, 0, 1], any_port()));
         let listeners = listen::bind(&[loopback]).expect("loopback has a free port");
         let port = listeners[0].local_addr().expect("a bound socket").port();
         let mut config = Config::dev(port, directory.path());
@@ -117,6 +134,9 @@ impl TestServer {
         let key = std::array::from_fn(|i| i as u8 ^ 0x5a);
         config.master_key = Some(MasterKey::new(key));
         change(&mut config);
+        for address in &mut config.mtls.listen {
+            address.set_port(any_port());
+        }
         let millis = Arc::new(AtomicI64::new(BEGINNING));
         let clock = Clock::Settable(millis.clone());
         let asking = listen::bind(&config.mtls.listen).expect("loopback has a free port");
@@ -127,24 +147,68 @@ impl TestServer {
             usual: listeners,
             asking,
         };
-        let mut http = reqwest::Client::builder();
-        if let Some(tls) = &tls {
-            http = http.tls_certs_only([tls.server_certificate()]);
-        }
+        let http = client(tls.as_ref());
         let app = App::open(config, clock, Entropy::seeded(7)).await;
         let app = app.expect("the server opens");
         declare_scopes(&app).await;
-        let serving = start::serve(app.clone(), sockets, std::future::pending());
         let scheme = if tls.is_some() { "https" } else { "http" };
         let mtls_base = format!("https://127.0.0.1:{}", mtls_port.unwrap_or(0));
+        let base = format!("{scheme}://127.0.0.1:{port}");
+        let serving = match run {
+            Some(run) => {
+                drop(sockets);
+                let watch = Watch::new(&app).await;
+                let mut process = Process::start(run, app.config(), directory.path(), BEGINNING);
+                process.becomes_ready(&http, &base).await;
+                Serving::Process(process, watch)
+            }
+            None => Serving::Here(tokio::spawn(serve(app.clone(), sockets))),
+        };
         Self {
-            serving: tokio::spawn(async move { serving.await.expect("the server serves") }),
-            base: format!("{scheme}://127.0.0.1:{port}"),
-            http: http.build().expect("an HTTP client"),
+            serving,
+            base,
+            http,
             app,
             millis,
+            fails_on_purpose: AtomicBool::new(false),
             directory,
             tls: tls.map(|tls| Tls { mtls_base, ..tls }),
+        }
+    }
+
+    /// Whether the built program answers, rather than a task of this test.
+    pub fn is_a_process(&self) -> bool {
+        matches!(self.serving, Serving::Process(..))
+    }
+
+    /// This test makes the server fail: answers with 500 are no defect.
+    pub fn fails_on_purpose(&self) {
+        self.fails_on_purpose.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the server read clients, declarations and keys again, as it does after a change by the command line.
+    pub async fn reload(&self) {
+        let app = &self.app;
+        if self.is_a_process() {
+            declare_scopes(app).await;
+        }
+        let declared = app.registry().reload(app.store()).await;
+        declared.expect("the declarations are usable");
+        let keys = app.keys().reload(app.store(), self.now()).await;
+        keys.expect("the keys are usable");
+    }
+
+    /// Waits until the server has seen what was written into its store; actors do so by themselves.
+    pub async fn settle(&self) {
+        if let Some(watch) = self.watch() {
+            watch.settle().await;
+        }
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        match &self.serving {
+            Serving::Process(_, watch) => Some(watch),
+            Serving::Here(_) => None,
         }
     }
 
@@ -166,12 +230,15 @@ impl TestServer {
     /// Lets time pass.
     pub fn advance(&self, span: Duration) {
         let millis = i64::try_from(span.as_millis()).expect("a span of a test");
-        self.millis.fetch_add(millis, Ordering::Relaxed);
+        let now = self.millis.fetch_add(millis, Ordering::Relaxed) + millis;
+        if let Serving::Process(process, _) = &self.serving {
+            process.set_clock(now);
+        }
     }
 
     /// Somebody without a token.
     pub fn anonymous(&self) -> Anonymous {
-        Anonymous::new(self.base.clone(), self.http.clone())
+        Anonymous::new(self.base.clone(), self.http.clone(), self.watch().cloned())
     }
 
     /// What it speaks TLS with.
@@ -189,7 +256,8 @@ impl TestServer {
         let tls = self.tls();
         let http = reqwest::Client::builder().tls_certs_only([tls.server_certificate()]);
         let http = http.identity(identity.for_reqwest()).build();
-        Anonymous::new(tls.mtls_base.clone(), http.expect("an HTTP client"))
+        let http = http.expect("an HTTP client");
+        Anonymous::new(tls.mtls_base.clone(), http, self.watch().cloned())
     }
 
     /// A user `name@example.com` who is new, and signed in.
@@ -201,29 +269,7 @@ impl TestServer {
 
     /// A new user who has not signed in.
     pub async fn registered(&self, email: &str) -> UserId {
-        let password = Secret::from(SIGN_IN_PASSWORD);
-        let hash = self
-            .app
-            .hashing()
-            .hash(password, self.app.entropy().bytes());
-        let hash = hash.await.expect("a hashing thread");
-        let id = UserId::from(self.app.entropy().uuid(self.now()));
-        let user = RegisterUser {
-            id: id.clone(),
-            email: email.to_owned(),
-            username: None,
-            password_hash: Some(PasswordHash::new(hash)),
-            roles: Vec::new(),
-            context: AuditContext::operator(self.now()),
-        };
-        let outcome = self
-            .app
-            .store()
-            .write(user)
-            .await
-            .expect("the store writes");
-        assert_eq!(outcome, UserRegistration::Created, "{email}");
-        id
+        register(&self.app, email).await
     }
 
     /// A new service with this scope, and a token for all of it.
@@ -285,6 +331,40 @@ impl Tls {
     }
 }
 
+/// Puts a user into the store.
+pub(crate) async fn register(app: &App, email: &str) -> UserId {
+    let now = app.clock().now();
+    let password = Secret::from(SIGN_IN_PASSWORD);
+    let hash = app.hashing().hash(password, app.entropy().bytes());
+    let hash = hash.await.expect("a hashing thread");
+    let id = UserId::from(app.entropy().uuid(now));
+    let user = RegisterUser {
+        id: id.clone(),
+        email: email.to_owned(),
+        username: None,
+        password_hash: Some(PasswordHash::new(hash)),
+        roles: Vec::new(),
+        context: AuditContext::operator(now),
+    };
+    let outcome = app.store().write(user).await.expect("the store writes");
+    assert_eq!(outcome, UserRegistration::Created, "{email}");
+    id
+}
+
+fn client(tls: Option<&Tls>) -> reqwest::Client {
+    let client = reqwest::Client::builder();
+    let client = match tls {
+        Some(tls) => client.tls_certs_only([tls.server_certificate()]),
+        None => client,
+    };
+    client.build().expect("an HTTP client")
+}
+
+async fn serve(app: App, sockets: listen::Sockets) {
+    let serving = start::serve(app, sockets, std::future::pending());
+    serving.await.expect("the server serves");
+}
+
 async fn declare_scopes(app: &App) {
     let context = AuditContext::operator(app.clock().now());
     for (name, implies) in SCOPES {
@@ -305,22 +385,47 @@ async fn declare_scopes(app: &App) {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Serving::Here(serving) = &self.serving {
+            serving.abort();
+        }
         if std::thread::panicking() {
             return;
         }
-        let app = self.app.clone();
+        // What was tried too often may be tried again a minute later.
+        if self.is_a_process() {
+            self.advance(Duration::from_secs(61));
+        }
+        let judged = Judged {
+            test: std::thread::current().name().unwrap_or("?").to_owned(),
+            app: &self.app,
+            base: &self.base,
+            // The connections of the other one are served by the runtime that waits for this to end.
+            http: client(self.tls.as_ref()),
+            fails_on_purpose: self.fails_on_purpose.load(Ordering::Relaxed),
+        };
+        let serving = &mut self.serving;
         // A thread of its own, because a runtime may not be entered from within another one.
-        let verified = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            let runtime = runtime.expect("a runtime");
-            runtime
-                .block_on(app.store().verify())
-                .expect("the store reads")
+        let over = std::thread::scope(|scope| {
+            let end = scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                let runtime = runtime.expect("a runtime");
+                runtime.block_on(assert_sound(&judged, serving));
+            });
+            end.join()
         });
-        let broken = verified.join().expect("the check ends");
-        assert!(broken.is_empty(), "the store is not sound: {broken:#?}");
+        if let Err(panic) = over {
+            std::panic::resume_unwind(panic);
+        }
     }
+}
+
+/// The process, where there is one, and the store.
+async fn assert_sound(judged: &Judged<'_>, serving: &mut Serving) {
+    if let Serving::Process(process, _) = serving {
+        judged.judge(process).await;
+    }
+    let broken = judged.app.store().verify().await.expect("the store reads");
+    assert!(broken.is_empty(), "the store is not sound: {broken:#?}");
 }

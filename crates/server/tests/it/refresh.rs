@@ -229,6 +229,8 @@ async fn row_087_when_everything_of_a_user_ends_no_refresh_token_is_good() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let elsewhere = alice.signed_in_again(&server).await;
+    let bob = server.user("bob").await;
+    renew(&server, &bob.refresh_token).await.expect(200);
     let ended = server.app().store().write(EndSessionsOf {
         user_id: alice.id.clone(),
         except: None,

@@ -347,10 +347,7 @@ async fn row_024_a_token_of_a_retired_key_is_refused() {
     keys::rotate(app.config(), app.store(), Algorithm::Es256, none, context)
         .await
         .unwrap();
-    app.keys()
-        .reload(app.store(), forge.server.now())
-        .await
-        .unwrap();
+    forge.server.reload().await;
     // Retired, and still published for the tokens it has signed.
     forge.accepts(&long_lived).await;
     let new = forge.alice.signed_in_again(&forge.server).await;
@@ -361,10 +358,7 @@ async fn row_024_a_token_of_a_retired_key_is_refused() {
     forge.accepts(&new.access_token).await;
     let bound = app.config().tokens.access_token_lifetime + Duration::from_secs(5 * 60);
     forge.server.advance(bound + Duration::from_secs(1));
-    app.keys()
-        .reload(app.store(), forge.server.now())
-        .await
-        .unwrap();
+    forge.server.reload().await;
     forge.refuses(&long_lived).await;
     let published = forge.server.anonymous();
     let jwks = published

@@ -16,6 +16,7 @@ mod recorded;
 mod refresh_tokens;
 mod secrecy;
 mod sign_in;
+mod slow;
 mod table;
 mod tenants;
 mod transport;
@@ -35,7 +36,7 @@ use tokensmith_server::{
 use tokensmith_store::{
     AuditContext, AuditRecord, AuthMethod, Client, ClientSecret, RegisterClient,
 };
-use tokensmith_testkit::{Answer, SIGN_IN_PASSWORD, TestServer};
+use tokensmith_testkit::{Answer, SIGN_IN_PASSWORD, TestServer, process_log};
 
 /// Sent with requests that must not be counted among those of the attack, where the server believes loopback proxies.
 const ELSEWHERE: &str = "198.51.100.250";
@@ -125,7 +126,7 @@ fn line(record: &AuditRecord) -> Value {
 
 /// Everything logged in this process since the first call, at the most talkative setting there is.
 fn logged() -> String {
-    String::from_utf8(log().0.lock().clone()).unwrap()
+    String::from_utf8(log().0.lock().clone()).unwrap() + &process_log()
 }
 
 /// Begins to keep what is logged.

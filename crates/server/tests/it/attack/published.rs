@@ -24,11 +24,11 @@ async fn row_329_only_public_halves_are_published_each_with_its_name_and_use() {
         keys::rotate(app.config(), app.store(), algorithm, None, context)
             .await
             .unwrap();
-        app.keys().reload(app.store(), server.now()).await.unwrap();
+        server.reload().await;
         assert_eq!(published(&server, algorithm).await, 2);
         let long = app.config().tokens.signing_key_notice * 3;
         server.advance(long);
-        app.keys().reload(app.store(), server.now()).await.unwrap();
+        server.reload().await;
         assert_eq!(
             published(&server, algorithm).await,
             1,

@@ -26,13 +26,8 @@ async fn damage(server: &TestServer) -> String {
     let database = database(server);
     let kept: String = database.query_row(KEPT, [], |row| row.get(0)).unwrap();
     database.execute_batch(DAMAGE).unwrap();
-    reload(server).await;
+    server.reload().await;
     format!("{kept} UPDATE users SET roles = '[]';")
-}
-
-async fn reload(server: &TestServer) {
-    let app = server.app();
-    app.registry().reload(app.store()).await.unwrap();
 }
 
 #[tokio::test]
@@ -58,6 +53,7 @@ async fn row_320_a_failure_inside_says_that_it_was_recorded_and_nothing_else() {
     };
     ask().await.expect(200);
     login().await.expect(200);
+    server.fails_on_purpose();
     let mending = damage(&server).await;
     let token = ask().await.expect_oauth_error(500, "server_error");
     let problem = login().await.expect_problem(500);
@@ -77,7 +73,7 @@ async fn row_320_a_failure_inside_says_that_it_was_recorded_and_nothing_else() {
         );
     }
     database(&server).execute_batch(&mending).unwrap();
-    reload(&server).await;
+    server.reload().await;
     ask().await.expect(200);
     login().await.expect(200);
     assert_alive(&server).await;

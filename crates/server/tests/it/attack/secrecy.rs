@@ -282,7 +282,9 @@ async fn row_318_no_secret_of_a_whole_run_is_found_in_logs_traces_audit_or_metri
         .collect();
     // What is searched is what the run wrote: its own records are there.
     let log = logged();
-    assert!(log.contains("answered") && log.contains("\"span\"") && log.lines().count() > 50);
+    assert!(log.contains("answered") && log.lines().count() > 50);
+    // What a process exports is seen by a collector alone.
+    assert!(server.is_a_process() || log.contains("\"span\""));
     assert!(
         audit.contains("token_issued")
             && audit.contains("refresh_token_reuse")

@@ -82,3 +82,28 @@ async fn row_223_one_password_for_many_names_is_slowed_down_too() {
     );
     assert_alive(&server).await;
 }
+
+#[tokio::test]
+async fn row_226_a_made_up_address_lifts_no_limit_and_is_not_recorded() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    from(&server, "9.9.9.0", &alice.email, SIGN_IN_PASSWORD)
+        .await
+        .expect(200);
+    let mut limited = 0;
+    for number in 1..40 {
+        let ip = format!("9.9.9.{number}");
+        let answer = from(&server, &ip, &alice.email, "a guess").await;
+        assert!([401, 429].contains(&answer.status), "{}", answer.body);
+        limited += usize::from(answer.status == 429);
+    }
+    assert!(limited >= 10, "{limited}");
+    let failures = audited(&server, "login_failure").await;
+    assert_eq!(failures.len(), 39 - limited);
+    assert!(
+        failures.iter().all(|line| line["ip"] == "127.0.0.1"),
+        "{failures:?}"
+    );
+    server.advance(Duration::from_secs(60));
+    assert_alive(&server).await;
+}

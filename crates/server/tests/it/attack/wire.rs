@@ -45,6 +45,7 @@ pub(super) struct Reply {
 
 /// Sends bytes on a connection of their own and reads until the server closes it.
 pub(super) async fn send(server: &TestServer, request: &[u8]) -> Option<Reply> {
+    server.settle().await;
     let answer = tokio::time::timeout(PATIENCE, exchange(server, request)).await;
     answer.expect("the server answers or closes the connection")
 }
