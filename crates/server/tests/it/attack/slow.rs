@@ -26,11 +26,10 @@ async fn trickle(mut stream: TcpStream) -> (String, Duration) {
     while begun.elapsed() < PATIENCE {
         let _ = stream.write_all(b"x").await;
         let read = stream.read_buf(&mut said);
-        match tokio::time::timeout(Duration::from_millis(200), read).await {
-            Ok(Ok(0) | Err(_)) => {
-                return (String::from_utf8_lossy(&said).into_owned(), begun.elapsed());
-            }
-            Ok(Ok(_)) | Err(_) => {}
+        let ended = tokio::time::timeout(Duration::from_millis(200), read).await;
+        if let Ok(Ok(0) | Err(_)) = ended {
+            let said = String::from_utf8_lossy(&said).into_owned();
+            return (said, begun.elapsed());
         }
     }
     panic!("the connection is still open after {PATIENCE:?}");
