@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` challenges: Bearer (RFC 6750 §3, RFC 9728 §5.1) and Basic (RFC 7617).
+//! `WWW-Authenticate` challenges: Bearer (RFC 6750 §3, RFC 9728 §5.1), DPoP (RFC 9449 §7.1) and Basic (RFC 7617).
 //! Values are written as quoted strings; a character that could end one early is replaced.
 
 use std::{borrow::Cow, fmt};
@@ -54,13 +54,39 @@ impl Bearer {
 
 impl fmt::Display for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer")?;
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            let separator = if index == 0 { " " } else { ", " };
-            write!(f, "{separator}{name}=\"{value}\"")?;
-        }
-        Ok(())
+        write(f, "Bearer", &self.0)
     }
+}
+
+/// The same for a token that is bound to a key, with the signatures a proof may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dpop(Bearer);
+
+impl Dpop {
+    /// Says what a Bearer challenge says. `algorithms` are separated by spaces.
+    #[must_use]
+    pub fn new(bearer: Bearer, algorithms: &'static str) -> Self {
+        Self(bearer.with("algs", algorithms))
+    }
+}
+
+impl fmt::Display for Dpop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, "DPoP", &self.0.0)
+    }
+}
+
+fn write(
+    f: &mut fmt::Formatter<'_>,
+    scheme: &str,
+    parameters: &[(&'static str, Cow<'static, str>)],
+) -> fmt::Result {
+    f.write_str(scheme)?;
+    for (index, (name, value)) in parameters.iter().enumerate() {
+        let separator = if index == 0 { " " } else { ", " };
+        write!(f, "{separator}{name}=\"{value}\"")?;
+    }
+    Ok(())
 }
 
 /// A Basic challenge for client authentication.
@@ -97,6 +123,11 @@ mod tests {
             r#"Bearer error="insufficient_scope", scope="groups:read""#
         );
         assert_eq!(Bearer::new().to_string(), "Bearer");
+        let challenge = Dpop::new(Bearer::new().error(ErrorCode::UseDpopNonce), "ES256 EdDSA");
+        assert_eq!(
+            challenge.to_string(),
+            r#"DPoP error="use_dpop_nonce", algs="ES256 EdDSA""#
+        );
         assert_eq!(
             Basic::new("a").to_string(),
             r#"Basic realm="a", charset="UTF-8""#

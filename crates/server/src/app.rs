@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use tokensmith_jose::dpop::NonceKey;
 use tokensmith_store::{
     AppendAudit, AuditContext, AuditEvent, Durability, Options, Store, StoreError, Target,
 };
 
 use crate::{
     client_auth::ClientAuth,
-    config::{self, Config, Database},
+    config::{self, Config, Database, MasterKey},
+    dpop,
     entropy::Entropy,
     health::Readiness,
     keys::KeyRing,
@@ -34,6 +36,7 @@ struct Inner {
     hashing: Hashing,
     client_auth: ClientAuth,
     refresh_root: RefreshRoot,
+    dpop_nonces: NonceKey,
     limits: Limits,
     feed_end: FeedEnd,
     clock: Clock,
@@ -77,7 +80,9 @@ impl App {
         let (keys, ()) = tokio::try_join!(keys, account_client)?;
         let registry = Registry::open(&config, &store).await?;
         let client_auth = ClientAuth::new(config.cache.secret_checks.get(), entropy.bytes());
-        let refresh_root = refresh_root(&config)?;
+        let master = master_key(&config)?;
+        let refresh_root = RefreshRoot::new(master);
+        let dpop_nonces = dpop::nonce_key(master);
         let started = std::time::Instant::now();
         let limits = Limits::new(&config.rate_limit);
         let inner = Inner {
@@ -89,6 +94,7 @@ impl App {
             hashing,
             client_auth,
             refresh_root,
+            dpop_nonces,
             limits,
             feed_end: FeedEnd::default(),
             clock,
@@ -139,6 +145,11 @@ impl App {
         &self.0.refresh_root
     }
 
+    /// Makes the nonces of DPoP proofs.
+    pub fn dpop_nonces(&self) -> &NonceKey {
+        &self.0.dpop_nonces
+    }
+
     /// How often callers may try.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -187,8 +198,8 @@ impl App {
     }
 }
 
-fn refresh_root(config: &Config) -> Result<RefreshRoot, StartError> {
-    let master = config.master_key.as_ref().map(RefreshRoot::new);
+fn master_key(config: &Config) -> Result<&MasterKey, StartError> {
+    let master = config.master_key.as_ref();
     master.ok_or_else(|| StartError::Keys("no master key is configured".to_owned()))
 }
 

@@ -1,10 +1,11 @@
-//! Who calls one of the server's own JSON APIs: a bearer access token for the default audience (RFC 6750, RFC 9068).
+//! Who calls one of the server's own JSON APIs: an access token for the default audience (RFC 9068), shown as
+//! bearer token (RFC 6750) or with proof of its key (RFC 9449).
 //!
 //! Strict: exact issuer and audience, `typ` at+jwt, a claim of the wrong type refuses the token, and a token in the
 //! URL is never read. For users, account and session are looked up at every call, so an ended session ends at once.
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Deserializer};
 use tokensmith_jose::Expect;
 use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Scope, challenge};
@@ -14,8 +15,8 @@ use tokensmith_store::{
 use uuid::Uuid;
 
 use crate::{
-    app::App, authorization_audit::WhoAsked, context::RequestContext, error::ApiError,
-    keys::ACCESS_TOKEN_TYPE, registry::ACCOUNT_CLIENT,
+    app::App, authorization_audit::WhoAsked, context::RequestContext, dpop::ShownToken,
+    error::ApiError, keys::ACCESS_TOKEN_TYPE, registry::ACCOUNT_CLIENT,
 };
 
 /// How far a token's `nbf` or `iat` may lie ahead of our clock, in seconds.
@@ -122,13 +123,15 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let Ok(context) = RequestContext::from_request_parts(parts, app).await;
-        let Some(token) = bearer(&parts.headers)? else {
+        let Some(shown) = ShownToken::of(parts)? else {
             let sentence = "Send an access token in the Authorization header.";
             let error = ApiError::unauthorized("token_missing", sentence);
-            return Err(error.with_challenge(challenge::Bearer::new()));
+            return Err(error
+                .with_challenge(challenge::Bearer::new())
+                .also_by_dpop());
         };
         let mut named = None;
-        match identify(app, token, &context, &mut named).await {
+        match identify(app, shown, &context, &mut named).await {
             Ok(caller) => {
                 if let Some(who) = parts.extensions.get::<WhoAsked>() {
                     who.is(caller.actor());
@@ -139,37 +142,21 @@ impl FromRequestParts<App> for Caller {
                 let mut event = AuditEvent::new("token_invalid").outcome(error.refusal());
                 event.client_id = named;
                 app.audit(context.audit(None), event).await?;
-                Err(error)
+                Err(shown.challenged(error))
             }
         }
     }
 }
 
-/// The token of the one Authorization header, if there is one.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (first, second) = (values.next(), values.next());
-    if second.is_some() {
-        let sentence = "Send one Authorization header, not several.";
-        return Err(ApiError::bad_request("two_authorizations", sentence));
-    }
-    let Some(value) = first else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|value| value.split_once(' '));
-    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    token
-        .map(|(_, token)| Some(token))
-        .ok_or_else(|| invalid("not_a_bearer_token"))
-}
-
 /// `named` is the client of a token that we signed, also when it is refused: the audit line speaks of it.
 async fn identify(
     app: &App,
-    token: &str,
+    shown: ShownToken<'_>,
     context: &RequestContext,
     named: &mut Option<String>,
 ) -> Result<Caller, ApiError> {
     let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
-    let verified = app.keys().current().verifying.verify(token, expect);
+    let verified = app.keys().current().verifying.verify(shown.text, expect);
     let verified = verified.map_err(|error| invalid("token_not_ours").with_detail(error))?;
     let claims: Claims = verified
         .claims()
@@ -177,6 +164,9 @@ async fn identify(
     let client_id = ClientId::parse(&claims.client_id).map_err(|_| malformed())?;
     *named = Some(client_id.to_string());
     check_claims(app, &claims, context.now)?;
+    shown
+        .prove(app, &client_id, claims.cnf, context.now)
+        .await?;
     let caller = caller(claims, client_id)?;
     check_standing(app, &caller, context.now).await?;
     Ok(caller)
@@ -243,9 +233,6 @@ fn check_claims(app: &App, claims: &Claims, now: Timestamp) -> Result<(), ApiErr
     }
     if claims.r#type != "access" {
         return Err(invalid("not_an_access_token"));
-    }
-    if claims.cnf.is_some() {
-        return Err(invalid("key_not_shown"));
     }
     if claims.exp <= now {
         return Err(invalid("token_expired"));

@@ -92,7 +92,6 @@ struct Question<'a> {
 /// `invalid_client` for public clients, `invalid_request` without a token, 503 when the store does not answer.
 pub async fn introspect(
     State(app): State<App>,
-    headers: HeaderMap,
     request: AuthenticatedForm,
 ) -> Result<Response, OAuthError> {
     let question = Question {
@@ -115,7 +114,7 @@ pub async fn introspect(
         || OAuthError::invalid_request("token_missing", "The parameter token is missing.");
     let token = Secret::from(request.form.one("token")?.ok_or_else(missing)?);
     let answer = question.answer(&token).await?;
-    if wants_signed(&headers) {
+    if wants_signed(&request.headers) {
         return question.signed(&answer);
     }
     let mut response = Json(answer).into_response();

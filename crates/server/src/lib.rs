@@ -14,6 +14,7 @@ pub mod config;
 pub mod context;
 pub mod correlation;
 pub mod demo;
+mod dpop;
 pub mod entropy;
 pub mod error;
 pub mod extract;

@@ -3,7 +3,7 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{HeaderValue, header};
-use tokensmith_jose::Algorithm;
+use tokensmith_jose::{Algorithm, dpop::ALGORITHMS};
 use tokensmith_oauth2::AuthorizationServerMetadata;
 
 use tokensmith_store::AuthMethod;
@@ -49,6 +49,7 @@ fn document(app: &App) -> AuthorizationServerMetadata {
         revocation_endpoint: Some(issuer.endpoint("/oauth/revoke")),
         revocation_endpoint_auth_methods_supported: or_none,
         revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        dpop_signing_alg_values_supported: words(ALGORITHMS.map(Algorithm::as_str)),
         subject_types_supported: words(["public"]),
         request_uri_parameter_supported: Some(false),
         ..AuthorizationServerMetadata::default()

@@ -16,4 +16,8 @@ pub struct ClientMetadata {
     /// The one JWS `alg` of its assertions; absent: that of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<String>,
+    /// Whether it gets no access token without a DPoP proof (RFC 9449 §5.2).
+    pub dpop_bound_access_tokens: bool,
+    /// Whether its DPoP proofs must repeat a nonce of the server (§8), also where the server asks nobody else.
+    pub dpop_require_nonce: bool,
 }

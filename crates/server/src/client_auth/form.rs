@@ -25,6 +25,8 @@ pub struct AuthenticatedForm {
     pub form: Form,
     /// Who sent them.
     pub client: Arc<RegisteredClient>,
+    /// The header fields of the request.
+    pub headers: HeaderMap,
     /// When, from where, in which request.
     pub context: RequestContext,
 }
@@ -82,6 +84,7 @@ impl StrictForm {
         Ok(AuthenticatedForm {
             form: self.form,
             client,
+            headers: self.headers,
             context: self.context,
         })
     }

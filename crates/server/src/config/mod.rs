@@ -69,6 +69,8 @@ section! {
         tls: Tls,
         /// Client certificates (RFC 8705).
         mtls: Mtls,
+        /// Proofs of possession.
+        dpop: Dpop,
         /// Limits of the listener.
         limits: Limits,
         /// How clients authenticate.
@@ -110,6 +112,15 @@ section! {
         /// Secret shared with older services that check HS256 tokens.
         /// Only resources marked as legacy get such tokens; it has no other use.
         legacy_shared_secret: Option<SharedSecret>,
+    }
+}
+
+section! {
+    /// Proofs of possession (DPoP, RFC 9449).
+    pub struct Dpop at "dpop." {
+        /// Whether every proof must repeat a nonce of this server. A proof is then at most 5 minutes old by this
+        /// server's clock, and nobody can make proofs ahead of time. Costs a client one more request now and then.
+        require_nonce: bool = "false",
     }
 }
 

@@ -9,10 +9,11 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
+use tokensmith_jose::dpop::ALGORITHM_NAMES;
 use tokensmith_oauth2::challenge;
 use tokensmith_store::StoreError;
 
-use super::oauth::{no_store, whole_seconds};
+use super::oauth::{insert_dpop_nonce, no_store, whole_seconds};
 use crate::observe::metrics::ErrorLabel;
 
 /// A refusal of a JSON API.
@@ -26,7 +27,18 @@ pub struct ApiError {
     /// What the log may know and the caller may not.
     detail: Option<String>,
     challenge: Option<challenge::Bearer>,
+    schemes: Schemes,
+    dpop_nonce: Option<Box<str>>,
     retry_after_seconds: Option<u32>,
+}
+
+/// The schemes in which the challenge is put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Schemes {
+    #[default]
+    Bearer,
+    Both,
+    Dpop,
 }
 
 #[derive(Serialize)]
@@ -50,6 +62,8 @@ impl ApiError {
             description: description.into(),
             detail: None,
             challenge: None,
+            schemes: Schemes::default(),
+            dpop_nonce: None,
             retry_after_seconds: None,
         }
     }
@@ -120,6 +134,39 @@ impl ApiError {
         self
     }
 
+    /// Puts the challenge in the scheme DPoP as well (RFC 9449 §7.1).
+    #[must_use]
+    pub fn also_by_dpop(mut self) -> Self {
+        self.schemes = Schemes::Both;
+        self
+    }
+
+    /// Puts the challenge in the scheme DPoP alone.
+    #[must_use]
+    pub fn only_by_dpop(mut self) -> Self {
+        self.schemes = Schemes::Dpop;
+        self
+    }
+
+    /// Answers with a nonce for the next DPoP proof (RFC 9449 §9).
+    #[must_use]
+    pub fn with_dpop_nonce(mut self, nonce: String) -> Self {
+        self.dpop_nonce = Some(nonce.into());
+        self
+    }
+
+    fn challenges(&self) -> Vec<String> {
+        let Some(bearer) = &self.challenge else {
+            return Vec::new();
+        };
+        let dpop = || challenge::Dpop::new(bearer.clone(), ALGORITHM_NAMES).to_string();
+        match self.schemes {
+            Schemes::Bearer => vec![bearer.to_string()],
+            Schemes::Both => vec![bearer.to_string(), dpop()],
+            Schemes::Dpop => vec![dpop()],
+        }
+    }
+
     /// The public sentence.
     pub fn sentence(&self) -> &str {
         &self.description
@@ -170,12 +217,14 @@ impl IntoResponse for ApiError {
             HeaderValue::from_static("application/problem+json"),
         );
         no_store(headers);
-        let challenge = self
-            .challenge
-            .and_then(|challenge| HeaderValue::from_str(&challenge.to_string()).ok());
-        challenge
-            .into_iter()
-            .for_each(|value| drop(headers.insert(header::WWW_AUTHENTICATE, value)));
+        for challenge in self.challenges() {
+            if let Ok(value) = HeaderValue::from_str(&challenge) {
+                headers.append(header::WWW_AUTHENTICATE, value);
+            }
+        }
+        if let Some(nonce) = &self.dpop_nonce {
+            insert_dpop_nonce(headers, nonce);
+        }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

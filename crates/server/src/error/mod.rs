@@ -7,4 +7,4 @@ mod oauth;
 pub(crate) use api::broken_body_sentence;
 pub use api::{ApiError, ApiJson};
 pub use oauth::OAuthError;
-pub(crate) use oauth::no_store;
+pub(crate) use oauth::{insert_dpop_nonce, no_store};

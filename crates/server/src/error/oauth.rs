@@ -25,6 +25,8 @@ pub struct OAuthError {
     detail: Option<String>,
     /// Whether the caller tried HTTP Basic, and so must be told the scheme.
     challenge_basic: bool,
+    /// The nonce the next DPoP proof must repeat (RFC 9449 §8).
+    dpop_nonce: Option<Box<str>>,
     retry_after_seconds: Option<u32>,
     status: Option<StatusCode>,
 }
@@ -42,6 +44,7 @@ impl OAuthError {
             refusal,
             detail: None,
             challenge_basic: false,
+            dpop_nonce: None,
             retry_after_seconds: None,
             status: None,
         }
@@ -85,6 +88,13 @@ impl OAuthError {
     #[must_use]
     pub fn challenge_basic(mut self) -> Self {
         self.challenge_basic = true;
+        self
+    }
+
+    /// Answers with a nonce for the next DPoP proof (RFC 9449 §8).
+    #[must_use]
+    pub fn with_dpop_nonce(mut self, nonce: String) -> Self {
+        self.dpop_nonce = Some(nonce.into());
         self
     }
 
@@ -137,6 +147,9 @@ impl IntoResponse for OAuthError {
         {
             headers.insert(header::WWW_AUTHENTICATE, value);
         }
+        if let Some(nonce) = &self.dpop_nonce {
+            insert_dpop_nonce(headers, nonce);
+        }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -150,6 +163,13 @@ pub(crate) fn whole_seconds(wait: std::time::Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000))
         .unwrap_or(u32::MAX)
         .max(1)
+}
+
+/// `DPoP-Nonce` (RFC 9449 §8).
+pub(crate) fn insert_dpop_nonce(headers: &mut http::HeaderMap, nonce: &str) {
+    if let Ok(value) = HeaderValue::from_str(nonce) {
+        headers.insert("dpop-nonce", value);
+    }
 }
 
 /// `Cache-Control: no-store` (RFC 6749 §5.1).

@@ -10,7 +10,7 @@ use tokensmith_store::{
 };
 
 use super::{
-    PresentedToken, Redemption, Subject,
+    PresentedToken, Redemption, Subject, confirmation,
     issue::{Minting, actor},
     longest_user_token,
 };
@@ -138,7 +138,7 @@ async fn rotate(
         Rotation::Expired => Err(refused("refresh_token_expired")),
         Rotation::Unknown => Err(refused("refresh_token_unknown")),
         Rotation::WrongClient => Err(refused("refresh_token_of_another_client")),
-        Rotation::WrongKey(bound) => Err(key_not_shown(bound)),
+        Rotation::WrongKey(bound) => Err(confirmation::not_shown(bound)),
     }
 }
 
@@ -184,7 +184,7 @@ async fn keep(
         .confirmation
         .filter(|_| family.confirmation != of.confirmation)
     {
-        return Err(key_not_shown(bound));
+        return Err(confirmation::not_shown(bound));
     }
     let same = of.app.refresh_root().token(&family.id, family.generation);
     Ok(Link {
@@ -199,16 +199,6 @@ fn link(family: RefreshFamily, refresh_token: Secret) -> Link {
         family: Some(family.id),
         refresh_token: Some(refresh_token),
     }
-}
-
-/// The token is good, its presenter is not: it stays good for who holds the key.
-fn key_not_shown(bound: Confirmation) -> OAuthError {
-    let code = match bound {
-        Confirmation::Jkt(_) => ErrorCode::InvalidDpopProof,
-        Confirmation::Certificate(_) => ErrorCode::InvalidGrant,
-    };
-    let sentence = "The refresh token is bound to a key. Show that key with the request.";
-    OAuthError::new(code, "refresh_token_key_not_shown", sentence)
 }
 
 /// One sentence for every way of not being good.

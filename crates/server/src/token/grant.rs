@@ -25,6 +25,8 @@ pub struct Grant {
     pub requested_resource: Option<ResourceIndicator>,
     /// The key the client showed: the access token is bound to it, and so is a public client's refresh token.
     pub confirmation: Option<Confirmation>,
+    /// The key that what is used up is bound to; the client must show it.
+    pub bound_to: Option<Confirmation>,
     /// What is used up, or opened, once everything else was checked.
     pub redemption: Redemption,
 }
@@ -41,6 +43,7 @@ impl Grant {
             granted_resources: Vec::new(),
             requested_resource: None,
             confirmation: None,
+            bound_to: None,
             redemption: Redemption::Nothing,
         }
     }

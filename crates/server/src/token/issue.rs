@@ -7,7 +7,7 @@ use tokensmith_oauth2::{Confirmation, ErrorCode, Scope, Secret, TokenResponse};
 use tokensmith_store::{AuditEvent, FamilyId, Standing};
 
 use super::{
-    AccessToken, AccessTokenClaims, Grant, Subject,
+    AccessToken, AccessTokenClaims, Grant, Subject, confirmation,
     family::{self, Link},
     narrow, standing,
 };
@@ -43,6 +43,7 @@ pub async fn issue(
     grant: Grant,
     context: &RequestContext,
 ) -> Result<Issued, OAuthError> {
+    confirmation::check(client, &grant)?;
     let declared = app.registry().declared().clone();
     let granted = &grant.granted_resources;
     let requested = grant.requested_resource.as_ref();

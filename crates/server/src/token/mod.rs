@@ -3,6 +3,7 @@
 
 mod access_token;
 mod client_credentials;
+mod confirmation;
 mod family;
 mod grant;
 mod issue;
@@ -18,6 +19,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use http::HeaderMap;
 use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope};
 use tokensmith_store::AuditEvent;
 
@@ -25,7 +27,7 @@ use crate::{
     app::App,
     client_auth::AuthenticatedForm,
     context::RequestContext,
-    error::{OAuthError, no_store},
+    error::{OAuthError, insert_dpop_nonce, no_store},
     registry::RegisteredClient,
 };
 
@@ -57,6 +59,7 @@ pub async fn token(
     let AuthenticatedForm {
         form,
         client,
+        headers,
         context,
     } = request;
     let call = Call {
@@ -65,7 +68,7 @@ pub async fn token(
         form: &form,
         context: &context,
     };
-    match answer(call).await {
+    match answer(call, &headers).await {
         Ok(response) => Ok(response),
         Err(error) => {
             let event = AuditEvent::new("token_refused")
@@ -78,8 +81,10 @@ pub async fn token(
     }
 }
 
-async fn answer(call: Call<'_>) -> Result<Response, OAuthError> {
+async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthError> {
     let grant_type = grant_type(call)?;
+    // Before the grant: a proof that has to be made again must not cost an assertion or a code.
+    let shown = confirmation::shown(call, headers).await?;
     let grant = match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(call)?,
         GrantType::RefreshToken => refresh_token::grant(call).await?,
@@ -88,11 +93,15 @@ async fn answer(call: Call<'_>) -> Result<Response, OAuthError> {
     let grant = Grant {
         requested_scope: requested_scope(call.form)?,
         requested_resource: narrow::requested_resource(call.form)?,
+        confirmation: shown.confirmation,
         ..grant
     };
     let issued = issue(call.app, call.client, grant, call.context).await?;
     let mut response = Json(issued.response).into_response();
     no_store(response.headers_mut());
+    if let Some(nonce) = shown.next_nonce {
+        insert_dpop_nonce(response.headers_mut(), &nonce);
+    }
     Ok(response)
 }
 

@@ -45,6 +45,7 @@ pub async fn present(
         redemption: Redemption::RefreshToken(presented),
         subject: subject(&family)?,
         granted_resources: family.resources,
+        bound_to: family.confirmation,
         ..Grant::new("refresh_token", Subject::Client, allowed)
     })
 }

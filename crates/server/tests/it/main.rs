@@ -7,6 +7,7 @@
 )]
 
 mod attack;
+mod dpop;
 mod groups;
 mod input;
 mod introspect;

@@ -5,6 +5,7 @@
 
 mod absent;
 mod almost_right;
+mod bound_tokens;
 mod client_assertions;
 mod client_authentication;
 mod forged_tokens;

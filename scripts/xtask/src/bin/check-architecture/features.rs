@@ -19,6 +19,7 @@ const SHARED: &[&str] = &[
     "config",
     "context",
     "correlation",
+    "dpop",
     "entropy",
     "error",
     "extract",
