@@ -84,7 +84,7 @@ impl App {
         let refresh_root = RefreshRoot::new(master);
         let dpop_nonces = dpop::nonce_key(master);
         let started = std::time::Instant::now();
-        let limits = Limits::new(&config.rate_limit);
+        let limits = Limits::new(&config)?;
         let inner = Inner {
             config,
             certificates,

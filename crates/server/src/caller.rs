@@ -15,8 +15,14 @@ use tokensmith_store::{
 use uuid::Uuid;
 
 use crate::{
-    app::App, authorization_audit::WhoAsked, context::RequestContext, dpop::ShownToken,
-    error::ApiError, keys::ACCESS_TOKEN_TYPE, registry::ACCOUNT_CLIENT,
+    app::App,
+    authorization_audit::WhoAsked,
+    context::RequestContext,
+    dpop::ShownToken,
+    error::ApiError,
+    keys::ACCESS_TOKEN_TYPE,
+    rate_limit::{Counted, count},
+    registry::ACCOUNT_CLIENT,
 };
 
 /// How far a token's `nbf` or `iat` may lie ahead of our clock, in seconds.
@@ -133,6 +139,7 @@ impl FromRequestParts<App> for Caller {
         let mut named = None;
         match identify(app, shown, &context, &mut named).await {
             Ok(caller) => {
+                count(app, caller.counted(), &context).await?;
                 if let Some(who) = parts.extensions.get::<WhoAsked>() {
                     who.is(caller.actor());
                 }
@@ -339,22 +346,42 @@ impl Caller {
         }
     }
 
-    /// Requires one of several scopes, or one that implies it, of everybody but a user in person.
+    /// What a request of this caller counts as.
+    fn counted(&self) -> Counted<'_> {
+        match self {
+            Self::User(user) => Counted::Account(&user.user_id),
+            Self::Service(service) => Counted::Client(&service.client_id),
+        }
+    }
+
+    /// Requires one of several scopes, or one that implies it, of everybody but a user in person, and counts the
+    /// request as one that needs it.
     ///
     /// # Errors
-    /// 403 `insufficient_scope` (RFC 6750 §3.1), naming the first.
-    pub fn require_any_scope(&self, app: &App, any_of: &[&str]) -> Result<(), ApiError> {
+    /// 403 `insufficient_scope` (RFC 6750 §3.1), naming the first; 429.
+    pub async fn require_any_scope(
+        &self,
+        app: &App,
+        context: &RequestContext,
+        any_of: &[&str],
+    ) -> Result<(), ApiError> {
         let scope = match self {
             Self::User(user) if user.client_id.as_str() == ACCOUNT_CLIENT => return Ok(()),
             Self::User(user) => &user.scope,
             Self::Service(service) => &service.scope,
         };
         let declared = app.registry().declared();
-        let is_permitted = |token: &&str| declared.hierarchy.permits(scope, token);
-        if any_of.iter().any(is_permitted) {
-            return Ok(());
+        let is_permitted = |token: &&&str| declared.hierarchy.permits(scope, token);
+        let Some(scope) = any_of.iter().find(is_permitted).copied() else {
+            return Err(insufficient_scope(any_of));
+        };
+        drop(declared);
+        if app.limits().count_requests() {
+            let actor = self.actor();
+            let actor = actor.as_str();
+            count(app, Counted::Scope { scope, actor }, context).await?;
         }
-        Err(insufficient_scope(any_of))
+        Ok(())
     }
 
     /// The user, if the caller is one: what operations of the store call the actor.

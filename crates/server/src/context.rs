@@ -11,6 +11,7 @@ use crate::{
     correlation::CorrelationId,
     listen::{ClientCertificate, PeerAddr},
     now::Now,
+    rate_limit::Shown,
 };
 
 /// The circumstances of a request.
@@ -24,6 +25,8 @@ pub struct RequestContext {
     pub correlation_id: Option<CorrelationId>,
     /// The certificate the client showed (RFC 8705), and that it has its key; whom it names is not checked.
     pub certificate: Option<ClientCertificate>,
+    /// Where limits write what they say of it, for the header fields of the answer.
+    pub limits: Option<Shown>,
 }
 
 impl FromRequestParts<App> for RequestContext {
@@ -37,6 +40,7 @@ impl FromRequestParts<App> for RequestContext {
             ip,
             correlation_id: parts.extensions.get::<CorrelationId>().cloned(),
             certificate: parts.extensions.get::<ClientCertificate>().cloned(),
+            limits: parts.extensions.get::<Shown>().cloned(),
         })
     }
 }

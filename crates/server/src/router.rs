@@ -10,12 +10,12 @@ use http::StatusCode;
 
 use crate::{
     account, app::App, authorization_audit, error::ApiError, groups, introspect, jwks, legacy,
-    login, metadata, orgs, revocations, revoke, session, status, token,
+    login, metadata, orgs, rate_limit, revocations, revoke, session, status, token,
 };
 
 /// All routes of the server.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route(
             "/.well-known/oauth-authorization-server",
             get(metadata::metadata),
@@ -31,8 +31,17 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(status::metrics))
         .merge(accounts(app.clone()))
         .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app)
+        .method_not_allowed_fallback(method_not_allowed);
+    counted(routes, &app).with_state(app)
+}
+
+/// Where no request is counted, no request pays for it.
+fn counted(routes: Router<App>, app: &App) -> Router<App> {
+    if app.limits().count_requests() {
+        routes.layer(from_fn_with_state(app.clone(), rate_limit::fields))
+    } else {
+        routes
+    }
 }
 
 /// Sign-in, organizations and groups. What they refuse to a caller is recorded.
@@ -65,7 +74,7 @@ fn accounts(app: App) -> Router<App> {
             get(groups::list_members).post(groups::add_member),
         )
         .route(&group("/members/{user_id}"), delete(groups::remove_member))
-        .merge(legacy::routes())
+        .merge(legacy::routes(app.clone()))
         .route_layer(from_fn_with_state(app, authorization_audit::record))
 }
 

@@ -45,6 +45,7 @@ pub async fn register(
     request.check()?;
     app.limits()
         .count_registration(context.ip, context.now)
+        .await
         .map_err(|limited| ApiError::rate_limited(limited.retry_after))?;
     refuse_taken_names(&app, &request).await?;
     let hash = app

@@ -16,6 +16,7 @@ use crate::{
     app::App,
     context::RequestContext,
     error::{OAuthError, broken_body_sentence},
+    rate_limit::{Counted, count},
     registry::RegisteredClient,
 };
 
@@ -75,12 +76,18 @@ impl StrictForm {
         })
     }
 
-    /// Finds out which client sent it.
+    /// Finds out which client sent it, and counts it.
     ///
     /// # Errors
-    /// As [`authenticate`].
+    /// As [`authenticate`]; 429.
     pub async fn authenticate(self, app: &App) -> Result<AuthenticatedForm, OAuthError> {
         let client = authenticate(app, &self.headers, &self.form, &self.context).await?;
+        count(
+            app,
+            Counted::Client(&client.client.client_id),
+            &self.context,
+        )
+        .await?;
         Ok(AuthenticatedForm {
             form: self.form,
             client,

@@ -10,17 +10,14 @@ mod methods;
 mod presented;
 mod secret;
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderMap;
-use tokensmith_oauth2::{ClientId, ErrorCode, Form, Secret};
+use tokensmith_oauth2::{ErrorCode, Form, Secret};
 use tokensmith_store::{AuditEvent, Timestamp};
 
 use crate::{
-    app::App,
-    context::RequestContext,
-    error::OAuthError,
-    rate_limit::{Quota, RateLimiter},
+    app::App, context::RequestContext, error::OAuthError, rate_limit::ClientAttempt,
     registry::RegisteredClient,
 };
 
@@ -30,18 +27,9 @@ pub use form::{AuthenticatedForm, StrictForm};
 pub use methods::{methods, signing_algorithms};
 pub use secret::{SecretMemo, hash_secret, new_secret};
 
-/// Wrong secrets one address may send for one client: 20 at once, then one every three seconds.
-const FAILURES: Quota = Quota {
-    burst: 20,
-    refill: Duration::from_secs(3),
-};
-/// Pairs of address and client whose failures are remembered.
-const FAILURE_KEYS: usize = 50_000;
-
 /// What client authentication keeps in memory.
 pub struct ClientAuth {
     memo: SecretMemo,
-    failures: RateLimiter<(Option<IpAddr>, ClientId)>,
 }
 
 impl ClientAuth {
@@ -49,7 +37,6 @@ impl ClientAuth {
     pub fn new(checks: usize, memo_key: [u8; 32]) -> Self {
         Self {
             memo: SecretMemo::new(checks, memo_key),
-            failures: RateLimiter::new(FAILURES, FAILURE_KEYS),
         }
     }
 }
@@ -115,11 +102,12 @@ async fn prove(
     context: &RequestContext,
 ) -> Result<Arc<RegisteredClient>, OAuthError> {
     let by_basic = matches!(credentials.presented, Presented::BasicSecret(_));
-    let key = (context.ip, credentials.client_id.clone());
-    let failures = &app.client_auth().failures;
-    failures
-        .check(&key, context.now)
-        .map_err(|limited| OAuthError::rate_limited(limited.retry_after))?;
+    let attempt = ClientAttempt {
+        client: &credentials.client_id,
+        ip: context.ip,
+    };
+    let may_try = || app.limits().check_client(attempt, context.now);
+    may_try().map_err(|limited| OAuthError::rate_limited(limited.retry_after))?;
     let error = match check(app, &credentials, context.now).await {
         Ok(client) => return Ok(client),
         Err(error) => {
@@ -131,8 +119,8 @@ async fn prove(
         }
     };
     if error.code() == ErrorCode::InvalidClient {
-        let counted = failures.take(&key, context.now);
-        let is_last = counted.is_err() || failures.check(&key, context.now).is_err();
+        let counted = app.limits().count_failed_client(attempt, context.now).await;
+        let is_last = counted.is_err() || may_try().is_err();
         let words = [Some(failed), is_last.then_some("rate_limit_exceeded")];
         for word in words.into_iter().flatten() {
             let event = AuditEvent::new(word)

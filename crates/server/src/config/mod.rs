@@ -7,6 +7,7 @@ mod layers;
 mod loaded;
 mod log_filter;
 mod place;
+mod rate;
 mod reference;
 mod secret;
 mod section;
@@ -27,6 +28,7 @@ use tokensmith_oauth2::Secret;
 pub use self::loaded::{ConfigError, Loaded};
 pub use self::log_filter::LogFilter;
 pub use self::place::{Cidr, Database, Issuer};
+pub use self::rate::{NamedQuota, Quota, Rate};
 pub use self::reference::reference;
 pub use self::secret::{MasterKey, SharedSecret};
 pub use self::section::{Field, Problem, Section};
@@ -159,10 +161,34 @@ section! {
 }
 
 section! {
-    /// Limits per caller.
+    /// Limits per caller. A rate is so many in so much time, such as `60/1m`: all of them at once, or spread evenly.
+    /// An IPv6 address counts with its whole /64. With `redis_url` all nodes count together.
     pub struct RateLimit at "rate_limit." {
-        /// Requests a minute for one client at one address.
+        /// Requests a minute for one client at one address, at the older machine-to-machine paths.
         requests_per_minute: NonZeroU32 = "60",
+        /// Requests of one client at one address, at the OAuth endpoints and as a service at the JSON APIs.
+        client: Rate = "off",
+        /// Requests of one user at the JSON APIs, from wherever.
+        account: Rate = "off",
+        /// Requests of one caller that need a scope, for each scope named here, such as `groups:read=600/1m`.
+        scopes: Vec<NamedQuota>,
+        /// Requests of one address to an endpoint, for each path named here, such as `/oauth/token=600/1m`.
+        /// A path stands as in the API description: `/api/auth/groups/{group_id}`.
+        endpoints: Vec<NamedQuota>,
+        /// Failed sign-ins of one address for one name.
+        sign_in_failures: Rate = "10/20s",
+        /// Failed sign-ins of one address, whatever the names.
+        sign_in_failures_per_address: Rate = "100/100s",
+        /// Wrong secrets of one address for one client.
+        client_failures: Rate = "20/1m",
+        /// Wrong secrets of one address, whatever the clients.
+        client_failures_per_address: Rate = "300/5m",
+        /// Registrations from one address.
+        registrations: Rate = "300/5m",
+        /// Unknown e-mail addresses that one user may name as a new member.
+        unknown_addresses: Rate = "20/1m",
+        /// Longest wait for Redis; past it, and while it is down, each node counts on its own.
+        redis_timeout: Duration = "50ms",
     }
 }
 

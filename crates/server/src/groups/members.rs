@@ -68,11 +68,14 @@ pub struct AddedMember {
 /// 403 `insufficient_scope` for a service, 404 for a user who may not see the group.
 pub async fn list(
     State(app): State<App>,
+    context: RequestContext,
     caller: Caller,
     PathId(id): PathId<GroupId>,
     page: Page<PAGE, PAGE>,
 ) -> Result<Json<GroupMemberList>, ApiError> {
-    caller.require_any_scope(&app, READ_MEMBERS)?;
+    caller
+        .require_any_scope(&app, &context, READ_MEMBERS)
+        .await?;
     see_group(&app, &caller, &id).await?;
     let found = app
         .store()
@@ -94,7 +97,7 @@ pub async fn add(
     PathId(id): PathId<GroupId>,
     ApiJson(new): ApiJson<NewGroupMember>,
 ) -> Result<(StatusCode, Json<AddedMember>), ApiError> {
-    caller.require_any_scope(&app, WRITE)?;
+    caller.require_any_scope(&app, &context, WRITE).await?;
     see_group(&app, &caller, &id).await?.1.require_manager()?;
     let change = AddGroupMember {
         group_id: id.clone(),
@@ -122,7 +125,7 @@ pub async fn remove(
     caller: Caller,
     PathIds(id, member): PathIds<GroupId, UserId>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require_any_scope(&app, WRITE)?;
+    caller.require_any_scope(&app, &context, WRITE).await?;
     let (_, sight) = see_group(&app, &caller, &id).await?;
     if caller.user_id() != Some(&member) {
         sight.require_manager()?;

@@ -90,7 +90,7 @@ pub async fn create(
     PathId(org): PathId<OrganizationId>,
     ApiJson(new): ApiJson<NewGroup>,
 ) -> Result<(StatusCode, Json<GroupView>), ApiError> {
-    caller.require_any_scope(&app, ADMIN)?;
+    caller.require_any_scope(&app, &context, ADMIN).await?;
     see_organization(&app, &caller, &org)
         .await?
         .require_manager()?;
@@ -116,11 +116,12 @@ pub async fn create(
 /// 404 for everybody else.
 pub async fn list(
     State(app): State<App>,
+    context: RequestContext,
     caller: Caller,
     PathId(org): PathId<OrganizationId>,
     page: Page,
 ) -> Result<Json<GroupList>, ApiError> {
-    caller.require_any_scope(&app, READ)?;
+    caller.require_any_scope(&app, &context, READ).await?;
     let (after, limit) = (page.after.as_str(), page.limit);
     let found = match (
         see_organization(&app, &caller, &org).await?,
@@ -148,10 +149,11 @@ pub async fn list(
 /// 403 `insufficient_scope` for a service, 404 for a user who may not see it.
 pub async fn show(
     State(app): State<App>,
+    context: RequestContext,
     caller: Caller,
     PathId(id): PathId<GroupId>,
 ) -> Result<Json<GroupView>, ApiError> {
-    caller.require_any_scope(&app, READ)?;
+    caller.require_any_scope(&app, &context, READ).await?;
     let (group, _) = see_group(&app, &caller, &id).await?;
     Ok(Json(group.into()))
 }
@@ -167,7 +169,7 @@ pub async fn change(
     PathId(id): PathId<GroupId>,
     ApiJson(changed): ApiJson<ChangedGroup>,
 ) -> Result<Json<GroupView>, ApiError> {
-    caller.require_any_scope(&app, WRITE)?;
+    caller.require_any_scope(&app, &context, WRITE).await?;
     see_group(&app, &caller, &id).await?.1.require_manager()?;
     changed.name.as_deref().map_or(Ok(()), check_name)?;
     changed
@@ -195,7 +197,7 @@ pub async fn remove(
     caller: Caller,
     PathId(id): PathId<GroupId>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require_any_scope(&app, ADMIN)?;
+    caller.require_any_scope(&app, &context, ADMIN).await?;
     see_group(&app, &caller, &id).await?.1.require_manager()?;
     let change = RemoveGroup {
         id,

@@ -4,8 +4,6 @@
 //! are those of the standard endpoints. Whoever holds a token may renew or end it here, as it was there, so only
 //! tokens about clients are taken. Refuses users' tokens.
 
-use std::net::IpAddr;
-
 use axum::{
     Json,
     extract::{Request, State},
@@ -22,6 +20,7 @@ use crate::{
     client_auth::{StrictForm, authenticate_by_secret},
     context::RequestContext,
     error::{ApiError, ApiJson, OAuthError, no_store},
+    rate_limit::{Counted, count},
     registry::RegisteredClient,
     revoke::end_access_token,
     token::{self, Grant, Redemption, Subject, issue},
@@ -75,7 +74,8 @@ pub(super) async fn token(
     let secret = form.one("password").map_err(OAuthError::from)?;
     let secret =
         secret.ok_or_else(|| missing("password_missing", "The parameter password is missing."))?;
-    count(&app, ClientId::parse(id).ok().as_ref(), &context).await?;
+    let named = ClientId::parse(id).ok();
+    count(&app, Counted::Machine(named.as_ref()), &context).await?;
     let client = authenticate_by_secret(&app, id, Secret::from(secret), &context)
         .await
         .map_err(unauthorized)?;
@@ -128,7 +128,7 @@ pub(super) async fn refresh(
         None => None,
     };
     let named = client.as_ref().map(|client| &client.client.client_id);
-    count(&app, named, &context).await?;
+    count(&app, Counted::Machine(named), &context).await?;
     let (Some((family, generation)), Some(client)) = (family, client) else {
         let event = AuditEvent::new("refresh_token_invalid").outcome("refresh_token_unknown");
         app.audit(context.audit(None), event).await?;
@@ -169,12 +169,8 @@ pub(super) async fn revoke(
 ) -> Result<Json<Message>, ApiError> {
     let claims = token::access_token(&app, request.access_token.expose(), context.now);
     let claims = claims.filter(|claims| claims.sub == claims.client_id.as_str());
-    count(
-        &app,
-        claims.as_ref().map(|claims| &claims.client_id),
-        &context,
-    )
-    .await?;
+    let named = claims.as_ref().map(|claims| &claims.client_id);
+    count(&app, Counted::Machine(named), &context).await?;
     let Some(claims) = claims else {
         let event = AuditEvent::new("token_invalid").outcome("token_not_ours");
         app.audit(context.audit(None), event).await?;
@@ -228,26 +224,10 @@ async fn permitted(
     caller: Caller,
     scope: &str,
 ) -> Result<ServiceCaller, ApiError> {
-    let scoped = caller.require_any_scope(app, &[scope]);
+    let scoped = caller.require_any_scope(app, context, &[scope]).await;
     let service = caller.service()?;
-    count(app, Some(&service.client_id), context).await?;
+    count(app, Counted::Machine(Some(&service.client_id)), context).await?;
     scoped.map(|()| service)
-}
-
-/// Counts a request of a client at an address, or of an address alone where no client is known.
-async fn count(
-    app: &App,
-    client: Option<&ClientId>,
-    context: &RequestContext,
-) -> Result<(), ApiError> {
-    let ip: Option<IpAddr> = context.ip;
-    let Err(limited) = app.limits().count_machine_request(ip, client, context.now) else {
-        return Ok(());
-    };
-    let mut event = AuditEvent::new("rate_limit_exceeded").outcome("requests_per_minute");
-    event.client_id = client.map(ToString::to_string);
-    app.audit(context.audit(None), event).await?;
-    Err(ApiError::rate_limited(limited.retry_after))
 }
 
 /// Records a refusal, and turns it into the answer of this service.

@@ -59,7 +59,7 @@ async fn by_password(
     context: &RequestContext,
 ) -> Result<User, ApiError> {
     let attempt = app.limits().sign_in(context.ip, login);
-    let check = || app.limits().check_sign_in(attempt, context.now);
+    let check = || app.limits().check_sign_in(&attempt, context.now);
     let limited = |limited: crate::rate_limit::Limited| ApiError::rate_limited(limited.retry_after);
     check().map_err(limited)?;
     let user = app.store().user_by_login(login).await?;
@@ -68,7 +68,7 @@ async fn by_password(
     check().map_err(limited)?;
     match accepted(user.as_ref(), &verdict) {
         None => {}
-        Some(refusal) => return Err(refuse(app, attempt, user.as_ref(), refusal, context).await?),
+        Some(refusal) => return Err(refuse(app, &attempt, user.as_ref(), refusal, context).await?),
     }
     let user = user.ok_or_else(wrong)?;
     if let Verdict::RightButWeak(stronger) = verdict {
@@ -100,12 +100,15 @@ fn accepted(user: Option<&User>, verdict: &Verdict) -> Option<LoginRefusal> {
 /// Counts and records a failed attempt. What was typed is not recorded: it may be a password in the wrong field.
 async fn refuse(
     app: &App,
-    attempt: SignInAttempt,
+    attempt: &SignInAttempt,
     user: Option<&User>,
     refusal: LoginRefusal,
     context: &RequestContext,
 ) -> Result<ApiError, ApiError> {
-    let counted = app.limits().count_failed_sign_in(attempt, context.now);
+    let counted = app
+        .limits()
+        .count_failed_sign_in(attempt, context.now)
+        .await;
     let is_last = counted.is_err() || app.limits().check_sign_in(attempt, context.now).is_err();
     let mut event = AuditEvent::new("login_failure").outcome(refusal.as_str());
     event.user_id = user.map(|user| user.id.to_string());

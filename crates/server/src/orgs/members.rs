@@ -205,6 +205,7 @@ async fn named_user(
             }
             app.limits()
                 .count_unknown_address(&caller.user_id, context.now)
+                .await
                 .map_err(|limited| ApiError::rate_limited(limited.retry_after))?;
             Err(no_such_user())
         }

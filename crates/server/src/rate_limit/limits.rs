@@ -1,131 +1,268 @@
-//! The limits of endpoints that anybody may call: how often something may fail, or be asked for at all.
+//! The limits there are: how often callers may ask, and how often something may fail.
 //!
-//! Kept by this process alone; keys are hashes, so that nobody can fill the memory with long names.
+//! Whether something failed too often is judged by what this node knows, so that what is right never waits for Redis;
+//! a failure is counted with all nodes, and its answer teaches this one.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-    time::Duration,
-};
+use std::net::IpAddr;
 
 use tokensmith_oauth2::ClientId;
 use tokensmith_store::{Timestamp, UserId};
 
-use super::{Limited, Quota, RateLimiter};
-use crate::config;
+use super::{
+    Counted, Limited, Shared,
+    counter::{Counter, Decision, Of},
+};
+use crate::{
+    app::StartError,
+    config::{self, Config, NamedQuota, Quota, Rate},
+};
 
-/// Failed sign-ins of one address for one name: 10 at once, then one every two seconds.
-const OF_PAIR: Quota = Quota {
-    burst: 10,
-    refill: Duration::from_secs(2),
-};
-/// Failed sign-ins of one address, whatever the names: 100 at once, then one a second.
-const OF_ADDRESS: Quota = Quota {
-    burst: 100,
-    refill: Duration::from_secs(1),
-};
-/// Registrations from one address: 300 at once, then one a second.
-const REGISTRATIONS: Quota = Quota {
-    burst: 300,
-    refill: Duration::from_secs(1),
-};
-/// Unknown e-mail addresses one user may name as a new member: 20 at once, then one every three seconds.
-const UNKNOWN_ADDRESSES: Quota = Quota {
-    burst: 20,
-    refill: Duration::from_secs(3),
-};
-const KEYS: usize = 50_000;
-
-/// Who tries to sign in, from where, as a hash.
-#[derive(Clone, Copy, Debug)]
+/// Who tries to sign in, from where.
+#[derive(Clone, Debug)]
 pub struct SignInAttempt {
-    pair: u64,
+    name: String,
     ip: Option<IpAddr>,
 }
 
-/// The limits of this process.
+/// Which client is tried, from where.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAttempt<'a> {
+    /// The client.
+    pub client: &'a ClientId,
+    /// The address.
+    pub ip: Option<IpAddr>,
+}
+
+/// The limits of this server.
 pub struct Limits {
-    hasher: RandomState,
-    failures_of_pair: RateLimiter<u64>,
-    failures_of_address: RateLimiter<Option<IpAddr>>,
-    registrations: RateLimiter<Option<IpAddr>>,
-    unknown_addresses: RateLimiter<UserId>,
-    machine_requests: RateLimiter<u64>,
+    shared: Option<Shared>,
+    machine: Counter,
+    client: Option<Counter>,
+    account: Option<Counter>,
+    scopes: Vec<(String, Counter)>,
+    endpoints: Vec<(String, Counter)>,
+    failures_of_pair: Option<Counter>,
+    failures_of_address: Option<Counter>,
+    client_failures: Option<Counter>,
+    client_failures_of_address: Option<Counter>,
+    registrations: Option<Counter>,
+    unknown_addresses: Option<Counter>,
 }
 
 impl Limits {
     /// The limits of this configuration.
-    pub fn new(config: &config::RateLimit) -> Self {
-        let per_minute = config.requests_per_minute;
-        let machine_requests = Quota {
-            burst: per_minute.get(),
-            refill: Duration::from_secs(60) / per_minute.get(),
-        };
-        Self {
-            hasher: RandomState::new(),
-            failures_of_pair: RateLimiter::new(OF_PAIR, KEYS),
-            failures_of_address: RateLimiter::new(OF_ADDRESS, KEYS),
-            registrations: RateLimiter::new(REGISTRATIONS, KEYS),
-            unknown_addresses: RateLimiter::new(UNKNOWN_ADDRESSES, KEYS),
-            machine_requests: RateLimiter::new(machine_requests, KEYS),
-        }
-    }
-
-    /// Counts a request to the machine-to-machine service.
     ///
     /// # Errors
-    /// [`Limited`].
-    pub fn count_machine_request(
-        &self,
-        ip: Option<IpAddr>,
-        client: Option<&ClientId>,
-        now: Timestamp,
-    ) -> Result<(), Limited> {
-        let key = self.hasher.hash_one((ip, client.map(ClientId::as_str)));
-        self.machine_requests.take(&key, now)
+    /// When `redis_url` is not the URL of a Redis.
+    pub fn new(config: &Config) -> Result<Self, StartError> {
+        let limits = &config.rate_limit;
+        Ok(Self {
+            shared: shared(config)?,
+            machine: Counter::new(
+                "requests_per_minute",
+                Quota::per_minute(limits.requests_per_minute),
+            ),
+            client: counter("client", limits.client),
+            account: counter("account", limits.account),
+            scopes: named("scope", &limits.scopes),
+            endpoints: named("endpoint", &limits.endpoints),
+            failures_of_pair: counter("sign_in_failures", limits.sign_in_failures),
+            failures_of_address: counter(
+                "sign_in_failures_per_address",
+                limits.sign_in_failures_per_address,
+            ),
+            client_failures: counter("client_failures", limits.client_failures),
+            client_failures_of_address: counter(
+                "client_failures_per_address",
+                limits.client_failures_per_address,
+            ),
+            registrations: counter("registrations", limits.registrations),
+            unknown_addresses: counter("unknown_addresses", limits.unknown_addresses),
+        })
     }
 
     /// Names an attempt to sign in. Upper and lower case are one name here, as they are in the store.
     pub fn sign_in(&self, ip: Option<IpAddr>, login: &str) -> SignInAttempt {
-        let pair = self.hasher.hash_one((ip, login.to_ascii_lowercase()));
-        SignInAttempt { pair, ip }
+        let name = login.to_ascii_lowercase();
+        SignInAttempt { name, ip }
     }
 
     /// Whether an attempt may be made.
     ///
     /// # Errors
     /// [`Limited`], when too many failed.
-    pub fn check_sign_in(&self, attempt: SignInAttempt, now: Timestamp) -> Result<(), Limited> {
-        self.failures_of_pair.check(&attempt.pair, now)?;
-        self.failures_of_address.check(&attempt.ip, now)
+    pub fn check_sign_in(&self, attempt: &SignInAttempt, now: Timestamp) -> Result<(), Limited> {
+        check(self.failures_of_pair.as_ref(), attempt.pair(), now)?;
+        check(self.failures_of_address.as_ref(), address(attempt.ip), now)
     }
 
     /// Counts a failed attempt.
     ///
     /// # Errors
     /// [`Limited`], when it was one too many.
-    pub fn count_failed_sign_in(
+    pub async fn count_failed_sign_in(
         &self,
-        attempt: SignInAttempt,
+        attempt: &SignInAttempt,
         now: Timestamp,
     ) -> Result<(), Limited> {
-        self.failures_of_pair.take(&attempt.pair, now)?;
-        self.failures_of_address.take(&attempt.ip, now)
+        self.take(self.failures_of_pair.as_ref(), attempt.pair(), now)
+            .await?;
+        self.take(self.failures_of_address.as_ref(), address(attempt.ip), now)
+            .await
+    }
+
+    /// Whether a client may be tried.
+    ///
+    /// # Errors
+    /// [`Limited`], when too many secrets were wrong.
+    pub fn check_client(&self, attempt: ClientAttempt<'_>, now: Timestamp) -> Result<(), Limited> {
+        check(self.client_failures.as_ref(), attempt.pair(), now)?;
+        let of_address = self.client_failures_of_address.as_ref();
+        check(of_address, address(attempt.ip), now)
+    }
+
+    /// Counts a wrong secret.
+    ///
+    /// # Errors
+    /// [`Limited`], when it was one too many.
+    pub async fn count_failed_client(
+        &self,
+        attempt: ClientAttempt<'_>,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        self.take(self.client_failures.as_ref(), attempt.pair(), now)
+            .await?;
+        let of_address = self.client_failures_of_address.as_ref();
+        self.take(of_address, address(attempt.ip), now).await
     }
 
     /// Counts a registration.
     ///
     /// # Errors
     /// [`Limited`].
-    pub fn count_registration(&self, ip: Option<IpAddr>, now: Timestamp) -> Result<(), Limited> {
-        self.registrations.take(&ip, now)
+    pub async fn count_registration(
+        &self,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        self.take(self.registrations.as_ref(), address(ip), now)
+            .await
     }
 
     /// Counts an unknown e-mail address that a user named.
     ///
     /// # Errors
     /// [`Limited`].
-    pub fn count_unknown_address(&self, user: &UserId, now: Timestamp) -> Result<(), Limited> {
-        self.unknown_addresses.take(user, now)
+    pub async fn count_unknown_address(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        let of = Of {
+            ip: None,
+            name: user.as_str(),
+        };
+        self.take(self.unknown_addresses.as_ref(), of, now).await
     }
+
+    /// Whether requests beyond the older machine-to-machine paths are counted.
+    pub fn count_requests(&self) -> bool {
+        let named = !self.scopes.is_empty() || !self.endpoints.is_empty();
+        self.client.is_some() || self.account.is_some() || named
+    }
+
+    /// Counts a request; `None` where there is no such limit.
+    pub(super) async fn request(
+        &self,
+        counted: Counted<'_>,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Option<Decision> {
+        let of_named = |all: &'_ [(String, Counter)], wanted: &str| {
+            all.iter().position(|(name, _)| name == wanted)
+        };
+        let (counter, name, ip) = match counted {
+            Counted::Machine(client) => (&self.machine, client.map_or("", ClientId::as_str), ip),
+            Counted::Client(client) => (self.client.as_ref()?, client.as_str(), ip),
+            Counted::Account(user) => (self.account.as_ref()?, user.as_str(), None),
+            Counted::Scope { scope, actor } => {
+                let at = of_named(&self.scopes, scope)?;
+                (&self.scopes[at].1, actor, None)
+            }
+            Counted::Endpoint(path) => {
+                let at = of_named(&self.endpoints, path)?;
+                (&self.endpoints[at].1, "", ip)
+            }
+        };
+        Some(
+            counter
+                .take(self.shared.as_ref(), Of { ip, name }, now)
+                .await,
+        )
+    }
+
+    async fn take(
+        &self,
+        counter: Option<&Counter>,
+        of: Of<'_>,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        let Some(counter) = counter else {
+            return Ok(());
+        };
+        let decision = counter.take(self.shared.as_ref(), of, now).await;
+        decision.limited.map_or(Ok(()), Err)
+    }
+}
+
+impl SignInAttempt {
+    fn pair(&self) -> Of<'_> {
+        Of {
+            ip: self.ip,
+            name: &self.name,
+        }
+    }
+}
+
+impl<'a> ClientAttempt<'a> {
+    fn pair(self) -> Of<'a> {
+        Of {
+            ip: self.ip,
+            name: self.client.as_str(),
+        }
+    }
+}
+
+fn address(ip: Option<IpAddr>) -> Of<'static> {
+    Of { ip, name: "" }
+}
+
+fn check(counter: Option<&Counter>, of: Of<'_>, now: Timestamp) -> Result<(), Limited> {
+    counter.map_or(Ok(()), |counter| counter.check(of, now))
+}
+
+fn counter(name: &str, rate: Rate) -> Option<Counter> {
+    rate.0.map(|quota| Counter::new(name, quota))
+}
+
+fn named(kind: &str, quotas: &[config::NamedQuota]) -> Vec<(String, Counter)> {
+    let counter = |NamedQuota { name, quota }: &NamedQuota| {
+        (name.clone(), Counter::new(format!("{kind}:{name}"), *quota))
+    };
+    quotas.iter().map(counter).collect()
+}
+
+fn shared(config: &Config) -> Result<Option<Shared>, StartError> {
+    let (Some(url), Some(master)) = (&config.redis_url, &config.master_key) else {
+        return Ok(None);
+    };
+    // The reason may quote the URL, and a URL may hold a password.
+    Shared::new(url.expose(), master, config.rate_limit.redis_timeout)
+        .map(Some)
+        .map_err(|_| {
+            StartError::Declared(
+                "`redis_url` must be a URL such as \"redis://HOST:6379\" or \"rediss://HOST:6379\""
+                    .to_owned(),
+            )
+        })
 }

@@ -1,141 +1,64 @@
-//! Rate limits by the generic cell rate algorithm: one number per key, in a bounded memory.
+//! Rate limits by the generic cell rate algorithm: one number per counted thing, in this process or in Redis.
 //!
-//! A key that falls out of memory starts anew; the bound is far above what one address can fill between two refills.
+//! Both follow the same rule. What Redis answers is kept here too, so that a refusal costs no second question and
+//! that the counting goes on, node by node, while Redis is down. Never open, never an error.
 
+mod count;
+mod counter;
+mod fields;
 mod limits;
+mod memory;
+mod redis;
 
-use std::{hash::Hash, time::Duration};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use quick_cache::unsync::Cache;
-use tokensmith_store::Timestamp;
+use crate::config::Quota;
 
-pub use limits::{Limits, SignInAttempt};
-
-/// So many at once, and then one more every so often.
-#[derive(Clone, Copy, Debug)]
-pub struct Quota {
-    /// Allowed at once.
-    pub burst: u32,
-    /// Time in which one more is allowed.
-    pub refill: Duration,
-}
-
-/// A limiter with one quota for many keys.
-pub struct RateLimiter<K> {
-    quota: Quota,
-    /// Theoretical arrival time per key, in milliseconds since the Unix epoch.
-    arrivals: Mutex<Cache<K, i64>>,
-}
+pub use count::{Counted, Uncounted, count};
+pub use fields::{Shown, fields};
+pub use limits::{ClientAttempt, Limits, SignInAttempt};
+pub use memory::Memory;
+pub use redis::Shared;
 
 /// The limit was reached; another try is allowed after this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
     /// How long to wait.
     pub retry_after: Duration,
+    /// Whether it is the first refusal since something was allowed: the one that is recorded.
+    pub is_first: bool,
 }
 
-impl<K: Hash + Eq + Clone> RateLimiter<K> {
-    /// A limiter that remembers at most `keys` keys.
-    pub fn new(quota: Quota, keys: usize) -> Self {
-        Self {
-            quota,
-            arrivals: Mutex::new(Cache::new(keys)),
-        }
-    }
+/// What the rule says of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Microseconds to wait; 0: the event is allowed.
+    pub wait: i64,
+    /// How far the counter is ahead of now, in microseconds: after so long the whole quota is free again.
+    pub ahead: i64,
+}
 
-    /// Counts one event of `key`.
-    ///
-    /// # Errors
-    /// [`Limited`], and then the event does not count.
-    pub fn take(&self, key: &K, now: Timestamp) -> Result<(), Limited> {
-        let mut arrivals = self.arrivals.lock();
-        let next = self.decide(arrivals.get(key).copied(), now)?;
-        arrivals.insert(key.clone(), next);
-        Ok(())
-    }
-
-    /// Whether one more event of `key` would be allowed, without counting it.
-    ///
-    /// # Errors
-    /// [`Limited`].
-    pub fn check(&self, key: &K, now: Timestamp) -> Result<(), Limited> {
-        self.decide(self.arrivals.lock().get(key).copied(), now)
-            .map(drop)
-    }
-
-    fn decide(&self, arrival: Option<i64>, now: Timestamp) -> Result<i64, Limited> {
-        let refill = i64::try_from(self.quota.refill.as_millis()).unwrap_or(i64::MAX);
-        let tolerance = refill.saturating_mul(i64::from(self.quota.burst.saturating_sub(1)));
-        // A clock that jumped back must not lock a key out for the length of the jump.
-        let latest = now
-            .as_millis()
-            .saturating_add(tolerance)
-            .saturating_add(refill);
-        let arrival = arrival.unwrap_or(i64::MIN).clamp(now.as_millis(), latest);
-        let wait = arrival
-            .saturating_sub(now.as_millis())
-            .saturating_sub(tolerance);
-        if wait > 0 {
-            return Err(Limited {
-                retry_after: Duration::from_millis(wait.unsigned_abs()),
-            });
-        }
-        Ok(arrival.saturating_add(refill))
+/// The rule: `arrival` is the theoretical arrival time kept for the key and `now` the instant, in microseconds.
+/// An event that is refused does not count.
+pub fn decide(quota: Quota, arrival: Option<i64>, now: i64) -> Verdict {
+    let refill = quota.refill_micros();
+    let tolerance = refill * i64::from(quota.count() - 1);
+    // A clock that jumped back must not lock a key out for the length of the jump.
+    let latest = now.saturating_add(tolerance).saturating_add(refill);
+    let arrival = arrival.unwrap_or(i64::MIN).clamp(now, latest);
+    let ahead = arrival - now;
+    match ahead - tolerance {
+        wait if wait > 0 => Verdict { wait, ahead },
+        _ => Verdict {
+            wait: 0,
+            ahead: ahead + refill,
+        },
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(1_000_000 + millis)
-    }
-
-    #[test]
-    fn a_burst_passes_then_one_every_refill() {
-        let limiter = RateLimiter::new(
-            Quota {
-                burst: 3,
-                refill: Duration::from_secs(1),
-            },
-            10,
-        );
-        assert!((0..3).all(|_| limiter.take(&"a", at(0)).is_ok()));
-        assert_eq!(
-            limiter.take(&"a", at(0)),
-            Err(Limited {
-                retry_after: Duration::from_secs(1)
-            })
-        );
-        assert_eq!(
-            limiter.take(&"a", at(400)),
-            Err(Limited {
-                retry_after: Duration::from_millis(600)
-            })
-        );
-        assert_eq!(limiter.take(&"a", at(1000)), Ok(()));
-        assert!(limiter.take(&"b", at(0)).is_ok());
-    }
-
-    #[test]
-    fn a_refused_event_does_not_prolong_the_wait_and_a_clock_set_back_does_not_either() {
-        let limiter = RateLimiter::new(
-            Quota {
-                burst: 1,
-                refill: Duration::from_secs(1),
-            },
-            10,
-        );
-        assert!(limiter.take(&"a", at(900_000)).is_ok());
-        assert!((0..50).all(|_| limiter.take(&"a", at(900_000)).is_err()));
-        assert!(limiter.take(&"a", at(901_000)).is_ok());
-        assert_eq!(
-            limiter.check(&"a", at(0)),
-            Err(Limited {
-                retry_after: Duration::from_secs(1)
-            })
-        );
-    }
+/// How many more are allowed at once.
+pub fn remaining(quota: Quota, verdict: Verdict) -> i64 {
+    let refill = quota.refill_micros();
+    let free = refill * i64::from(quota.count()) - verdict.ahead;
+    (free / refill).max(0)
 }

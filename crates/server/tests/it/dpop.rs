@@ -158,6 +158,7 @@ async fn granted(server: &TestServer, user: &User, key: Option<&Key>) -> (String
         now: server.now(),
         ip: None,
         correlation_id: None,
+        limits: None,
         certificate: None,
     };
     let issued = issue(app, &client, grant, &context).await.unwrap().response;

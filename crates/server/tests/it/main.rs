@@ -11,6 +11,8 @@ mod dpop;
 mod groups;
 mod input;
 mod introspect;
+mod limits;
+mod limits_redis;
 mod login;
 mod machine;
 mod matrix;
