@@ -25,7 +25,7 @@ pub use confirmation::{Confirmation, MalformedConfirmation, Thumbprint};
 pub use error_code::ErrorCode;
 pub use form::{Form, FormError};
 pub use grant_type::{GrantType, UnsupportedGrantType};
-pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
+pub use metadata::{AuthorizationServerMetadata, MtlsEndpointAliases, ProtectedResourceMetadata};
 pub use pkce::{CodeChallenge, CodeVerifier, PkceError};
 pub use redirect_uri::{RedirectUri, RedirectUriError};
 pub use resource::{ResourceError, ResourceIndicator};

@@ -28,6 +28,7 @@ pub mod legacy;
 pub mod listen;
 pub mod login;
 pub mod metadata;
+pub mod mtls;
 pub mod now;
 pub mod observe;
 pub mod orgs;

@@ -4,11 +4,11 @@
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{HeaderValue, header};
 use tokensmith_jose::{Algorithm, dpop::ALGORITHMS};
-use tokensmith_oauth2::AuthorizationServerMetadata;
+use tokensmith_oauth2::{AuthorizationServerMetadata, MtlsEndpointAliases};
 
 use tokensmith_store::AuthMethod;
 
-use crate::{app::App, client_auth, token::GRANT_TYPES};
+use crate::{app::App, client_auth, config::Issuer, token::GRANT_TYPES};
 
 /// How long a reader may keep the documents.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -20,7 +20,11 @@ pub async fn metadata(State(app): State<App>) -> impl IntoResponse {
 
 fn document(app: &App) -> AuthorizationServerMetadata {
     let issuer = &app.config().issuer;
-    let methods = words(client_auth::methods().into_iter().map(AuthMethod::as_str));
+    let methods = words(
+        client_auth::methods(app)
+            .into_iter()
+            .map(AuthMethod::as_str),
+    );
     let or_none = [methods.clone(), words(["none"])].concat();
     let algorithms = words(
         client_auth::signing_algorithms()
@@ -52,7 +56,21 @@ fn document(app: &App) -> AuthorizationServerMetadata {
         dpop_signing_alg_values_supported: words(ALGORITHMS.map(Algorithm::as_str)),
         subject_types_supported: words(["public"]),
         request_uri_parameter_supported: Some(false),
+        tls_client_certificate_bound_access_tokens: app
+            .config()
+            .takes_client_certificates()
+            .then_some(true),
+        mtls_endpoint_aliases: app.config().mtls.base_url.as_ref().map(aliases),
         ..AuthorizationServerMetadata::default()
+    }
+}
+
+/// Where clients with certificates go instead (RFC 8705 §5): the endpoints that clients call themselves.
+fn aliases(base: &Issuer) -> MtlsEndpointAliases {
+    MtlsEndpointAliases {
+        token_endpoint: Some(base.endpoint("/oauth/token")),
+        introspection_endpoint: Some(base.endpoint("/oauth/introspect")),
+        revocation_endpoint: Some(base.endpoint("/oauth/revoke")),
     }
 }
 

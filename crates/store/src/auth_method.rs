@@ -18,17 +18,23 @@ pub enum AuthMethod {
     PrivateKeyJwt,
     /// An assertion under its secret (RFC 7523 §2.2).
     ClientSecretJwt,
+    /// A certificate from an authority (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// A certificate it registered itself (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
 }
 
 impl AuthMethod {
     /// Every method.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::None,
         Self::ClientSecretBasic,
         Self::ClientSecretPost,
         Self::ClientSecretBasicOrPost,
         Self::PrivateKeyJwt,
         Self::ClientSecretJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
     ];
 
     /// The stored word.
@@ -40,13 +46,23 @@ impl AuthMethod {
             Self::ClientSecretBasicOrPost => "client_secret_basic_or_post",
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::ClientSecretJwt => "client_secret_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
+    }
+
+    /// Whether a client of this method shows a certificate.
+    pub fn is_by_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 
     /// Whether a client of this method has secrets.
     pub fn has_secret(self) -> bool {
         match self {
-            Self::None | Self::PrivateKeyJwt => false,
+            Self::None
+            | Self::PrivateKeyJwt
+            | Self::TlsClientAuth
+            | Self::SelfSignedTlsClientAuth => false,
             Self::ClientSecretBasic
             | Self::ClientSecretPost
             | Self::ClientSecretBasicOrPost

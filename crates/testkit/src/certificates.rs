@@ -2,11 +2,15 @@
 
 use std::{net::IpAddr, path::Path, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
 };
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokensmith_store::Timestamp;
 
@@ -153,6 +157,14 @@ impl Identity {
     /// The certificate, in DER.
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// Its public key as a JWK (RFC 7518 section 6.2.1).
+    pub fn public_jwk(&self) -> Value {
+        let key = KeyPair::from_pem(&self.key).expect("a key");
+        let (x, y) = key.public_key_raw()[1..].split_at(32);
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
     }
 
     /// The certificate, in PEM.

@@ -3,13 +3,21 @@
 use tokensmith_jose::Algorithm;
 use tokensmith_store::AuthMethod;
 
+use crate::app::App;
+
 /// The methods by which a client may authenticate, `none` left out.
-pub fn methods() -> Vec<AuthMethod> {
-    vec![
+pub fn methods(app: &App) -> Vec<AuthMethod> {
+    let mut methods = vec![
         AuthMethod::PrivateKeyJwt,
         AuthMethod::ClientSecretBasic,
         AuthMethod::ClientSecretPost,
-    ]
+    ];
+    if app.config().takes_client_certificates() {
+        let with_authorities = app.certificates().client_ca();
+        methods.extend(with_authorities.map(|_| AuthMethod::TlsClientAuth));
+        methods.push(AuthMethod::SelfSignedTlsClientAuth);
+    }
+    methods
 }
 
 /// The signatures that assertions of clients may have.

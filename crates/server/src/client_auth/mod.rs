@@ -5,6 +5,7 @@
 //! Unknown client and wrong secret get the same sentence.
 
 mod assertion;
+mod certificate;
 mod form;
 mod methods;
 mod presented;
@@ -14,7 +15,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderMap;
 use tokensmith_oauth2::{ErrorCode, Form, Secret};
-use tokensmith_store::{AuditEvent, Timestamp};
+use tokensmith_store::AuditEvent;
 
 use crate::{
     app::App, context::RequestContext, error::OAuthError, rate_limit::ClientAttempt,
@@ -108,7 +109,7 @@ async fn prove(
     };
     let may_try = || app.limits().check_client(attempt, context.now);
     may_try().map_err(|limited| OAuthError::rate_limited(limited.retry_after))?;
-    let error = match check(app, &credentials, context.now).await {
+    let error = match check(app, &credentials, context).await {
         Ok(client) => return Ok(client),
         Err(error) => {
             if by_basic {
@@ -147,7 +148,7 @@ fn unknown_or_wrong(refusal: &'static str) -> OAuthError {
 async fn check(
     app: &App,
     credentials: &Credentials,
-    now: Timestamp,
+    context: &RequestContext,
 ) -> Result<Arc<RegisteredClient>, OAuthError> {
     let known = app
         .registry()
@@ -162,14 +163,17 @@ async fn check(
     }
     let mut proof = None;
     match &credentials.presented {
+        Presented::Nothing if client.auth_method.is_by_certificate() => {
+            certificate::verify(app, &registered, context)?;
+        }
         Presented::Nothing => {}
         Presented::BasicSecret(secret) | Presented::PostedSecret(secret) => {
-            if !secret::is_one_of(app, client, secret, now).await? {
+            if !secret::is_one_of(app, client, secret, context.now).await? {
                 return Err(unknown_or_wrong("secret_wrong"));
             }
         }
         Presented::Assertion(assertion) => {
-            proof = Some(assertion::verify(app, &registered, assertion, now)?);
+            proof = Some(assertion::verify(app, &registered, assertion, context.now)?);
         }
     }
     if !client.is_active {

@@ -35,7 +35,10 @@ impl Presented {
     /// Whether a client of this method proves itself so.
     pub(super) fn is_for(&self, method: AuthMethod) -> bool {
         match method {
-            AuthMethod::None => matches!(self, Self::Nothing),
+            // A certificate is shown in the TLS handshake, not in the request.
+            AuthMethod::None | AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth => {
+                matches!(self, Self::Nothing)
+            }
             AuthMethod::ClientSecretBasic => matches!(self, Self::BasicSecret(_)),
             AuthMethod::ClientSecretPost => matches!(self, Self::PostedSecret(_)),
             AuthMethod::ClientSecretBasicOrPost => {

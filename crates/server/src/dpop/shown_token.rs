@@ -3,11 +3,11 @@
 
 use http::{HeaderMap, header, request::Parts};
 use tokensmith_jose::dpop::Request;
-use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, challenge};
+use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Thumbprint, challenge};
 use tokensmith_store::Timestamp;
 
 use super::{DpopError, check, needs_nonce, proof};
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, listen::ClientCertificate};
 
 /// An access token that was shown with a request.
 #[derive(Clone, Copy)]
@@ -79,8 +79,17 @@ impl<'a> ShownToken<'a> {
                 Err(refused("bound_token_as_bearer").only_by_dpop())
             }
             (true, _) => Err(refused("token_not_bound_to_key")),
-            (false, Some(Confirmation::Certificate(_))) => Err(refused("certificate_not_shown")),
+            (false, Some(Confirmation::Certificate(bound))) => self
+                .shows_certificate(bound)
+                .then_some(())
+                .ok_or_else(|| refused("certificate_not_shown")),
         }
+    }
+
+    /// Whether the request came with this certificate (RFC 8705 §3).
+    fn shows_certificate(self, bound: Thumbprint) -> bool {
+        let shown = self.parts.extensions.get::<ClientCertificate>();
+        shown.is_some_and(|certificate| certificate.thumbprint() == bound)
     }
 
     /// The refusal, with a challenge in the scheme that the token came in.

@@ -35,6 +35,7 @@ pub use self::request::PeerAddr;
 use self::request::Routes;
 pub use self::tls::{
     CertificateError, Certificates, ChainRefusal, ClientCa, ClientCertificate, Face, Tls,
+    thumbprint,
 };
 
 use crate::config::{CertificateProxies, Config, Limits};

@@ -4,7 +4,10 @@ use tokensmith_jose::{Algorithm, KeySet};
 use tokensmith_oauth2::Scope;
 use tokensmith_store::Client;
 
-use crate::assertion::{algorithm_for_assertions, key_set};
+use crate::{
+    assertion::{algorithm_for_assertions, key_set},
+    mtls,
+};
 
 /// A client as requests use it.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct RegisteredClient {
     pub assertion_keys: KeySet,
     /// The one signature its assertions may have; `None`: that of the key.
     pub assertion_algorithm: Option<Algorithm>,
+    /// What it registered of its certificate.
+    pub certificate: Option<mtls::Registration>,
 }
 
 impl RegisteredClient {
@@ -32,7 +37,12 @@ impl RegisteredClient {
             }),
             _ => KeySet::default(),
         };
+        let certificate = mtls::Registration::of(client.auth_method, &client.metadata).unwrap_or_else(|error| {
+            tracing::warn!(client_id = %client.client_id, %error, "the certificate of a client cannot be used");
+            None
+        });
         Self {
+            certificate,
             client,
             allowed_scope,
             assertion_keys: keys,

@@ -1,4 +1,4 @@
-//! The key that a token request proves (RFC 9449 §5), and whether it is the one that is needed. The endpoint asks what
+//! The key that a token request proves (RFC 9449 §5), or the certificate it shows (RFC 8705 §3), and whether it is the one that is needed. The endpoint asks what
 //! was shown, the gate decides whether that suffices, so no grant and no older path can issue past it.
 
 use http::HeaderMap;
@@ -10,6 +10,7 @@ use super::{Call, Grant, Redemption};
 use crate::{
     dpop::{self, DpopError},
     error::OAuthError,
+    mtls,
     registry::RegisteredClient,
 };
 
@@ -21,13 +22,16 @@ pub(super) struct Shown {
     pub(super) next_nonce: Option<String>,
 }
 
-/// The key that the request proves, if it proves one.
+/// The key that the request proves, if it proves one; a proof goes before a certificate, because it is sent on purpose.
 ///
 /// # Errors
 /// `invalid_dpop_proof`, `use_dpop_nonce`, 503 when the store does not answer.
 pub(super) async fn shown(call: Call<'_>, headers: &HeaderMap) -> Result<Shown, OAuthError> {
     let Some(proof) = dpop::proof(headers)? else {
-        return Ok(Shown::default());
+        return Ok(Shown {
+            confirmation: mtls::confirmation(&call.client.client, call.context),
+            ..Shown::default()
+        });
     };
     let url = call.app.config().issuer.endpoint("/oauth/token");
     let request = Request {
@@ -54,6 +58,7 @@ pub(super) fn check(client: &RegisteredClient, grant: &Grant) -> Result<(), OAut
     if client.client.metadata.dpop_bound_access_tokens && !by_dpop {
         return Err(DpopError::Missing.into());
     }
+    mtls::check_binding(&client.client, shown)?;
     match grant.bound_to {
         Some(bound) if shown != Some(bound) => Err(not_shown(bound)),
         None if shown.is_some() && is_unbound_refresh(client, grant) => Err(too_late()),

@@ -16,6 +16,7 @@ mod limits_redis;
 mod login;
 mod machine;
 mod matrix;
+mod mtls;
 mod orgs;
 mod refresh;
 mod register;

@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokensmith_oauth2::Thumbprint;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 /// Largest certificate taken.
@@ -28,7 +28,7 @@ pub struct ClientCertificate(Arc<Chain>);
 #[derive(Debug)]
 struct Chain {
     certificates: Vec<CertificateDer<'static>>,
-    thumbprint: OnceLock<String>,
+    thumbprint: OnceLock<Thumbprint>,
 }
 
 impl PartialEq for Chain {
@@ -62,10 +62,18 @@ impl ClientCertificate {
         &self.0.certificates[1..]
     }
 
-    /// `x5t#S256` (RFC 8705 section 3.1): SHA-256 of the certificate in DER, base64url.
-    pub fn thumbprint(&self) -> &str {
-        self.0
+    /// Its `x5t#S256`.
+    pub fn thumbprint(&self) -> Thumbprint {
+        *self
+            .0
             .thumbprint
-            .get_or_init(|| URL_SAFE_NO_PAD.encode(digest(&SHA256, self.end_entity())))
+            .get_or_init(|| thumbprint(self.end_entity()))
     }
+}
+
+/// `x5t#S256` (RFC 8705 section 3.1): SHA-256 of a certificate in DER.
+pub fn thumbprint(der: &[u8]) -> Thumbprint {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, der).as_ref());
+    Thumbprint::from(bytes)
 }

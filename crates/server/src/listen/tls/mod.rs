@@ -24,7 +24,7 @@ use tokio_rustls::rustls::{ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 
 pub use self::client_ca::{ChainRefusal, ClientCa};
-pub use self::client_certificate::ClientCertificate;
+pub use self::client_certificate::{ClientCertificate, thumbprint};
 pub(super) use self::proxy_header::from_proxy;
 
 use self::files::Watched;

@@ -25,6 +25,7 @@ const SHARED: &[&str] = &[
     "extract",
     "keys",
     "listen",
+    "mtls",
     "now",
     "observe",
     "rate_limit",
