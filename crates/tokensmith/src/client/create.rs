@@ -1,14 +1,22 @@
-//! Registering a client from the command line, under the rules for redirect URIs and resources.
+//! Registering a client from the command line, under the rules for redirect URIs, resources and keys.
 
-use anyhow::{Result, anyhow, ensure};
-use clap::Args;
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use tokensmith_oauth2::{ClientId, GrantType, RedirectUri, ResourceIndicator, Scope, Secret};
 use tokensmith_server::{
+    assertion::{algorithm_for_assertions, key_set},
     client_auth::{hash_secret, new_secret},
     extract::check_name,
     password::Hashing,
 };
-use tokensmith_store::{AuthMethod, Client, ClientSecret, RegisterClient, Registered};
+use tokensmith_store::{
+    AuthMethod, Client, ClientMetadata, ClientSecret, RegisterClient, Registered,
+};
 
 use super::tell;
 use crate::{data::Data, secret_input};
@@ -30,9 +38,11 @@ pub(super) struct Create {
     #[arg(long)]
     secret_stdin: bool,
     /// How it authenticates
-    #[arg(long, value_name = "METHOD", default_value = "client_secret_basic",
-          value_parser = ["client_secret_basic", "client_secret_post", "client_secret_basic_or_post"])]
-    auth_method: String,
+    #[arg(long, value_name = "METHOD", default_value = "client_secret_basic", value_parser = auth_methods())]
+    auth_method: AuthMethod,
+    /// A JSON file of further metadata, its members named as in RFC 7591: jwks with the client's public keys, and so on
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
     /// A grant it may use; may be repeated. client_credentials, or for public clients authorization_code and refresh_token
     #[arg(long = "grant", value_name = "GRANT_TYPE")]
     grants: Vec<GrantType>,
@@ -50,10 +60,13 @@ pub(super) struct Create {
 impl Create {
     pub(super) async fn run(self, data: &Data) -> Result<()> {
         self.check(data).await?;
-        let secret = match (self.public, self.secret_stdin) {
-            (true, _) => None,
-            (false, true) => Some(secret_input::from_stdin()?),
-            (false, false) => Some(new_secret(&data.entropy)),
+        let secret = match (self.auth_method().has_secret(), self.secret_stdin) {
+            (true, true) => Some(secret_input::from_stdin()?),
+            (true, false) => Some(new_secret(&data.entropy)),
+            (false, true) => {
+                return Err(anyhow!("{} knows no secret", self.auth_method().as_str()));
+            }
+            (false, false) => None,
         };
         let client = self.record(data, secret.as_ref()).await?;
         let registered = data
@@ -108,6 +121,33 @@ impl Create {
         }
     }
 
+    fn auth_method(&self) -> AuthMethod {
+        if self.public {
+            AuthMethod::None
+        } else {
+            self.auth_method
+        }
+    }
+
+    fn metadata(&self) -> Result<ClientMetadata> {
+        let mut metadata = ClientMetadata::default();
+        if let Some(path) = &self.metadata {
+            let text = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            metadata = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+        }
+        let algorithm = metadata.token_endpoint_auth_signing_alg.as_deref();
+        let algorithm = algorithm.map(algorithm_for_assertions).transpose()?;
+        if let Some(jwks) = &metadata.jwks {
+            key_set(jwks, algorithm)?;
+        }
+        let has_keys = metadata.jwks.is_some() || metadata.jwks_uri.is_some();
+        ensure!(
+            has_keys || self.auth_method() != AuthMethod::PrivateKeyJwt,
+            "private_key_jwt needs the client's public keys: name a file with jwks by --metadata"
+        );
+        Ok(metadata)
+    }
+
     fn grants(&self) -> Vec<GrantType> {
         match (self.grants.as_slice(), self.public) {
             ([], true) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
@@ -121,18 +161,11 @@ impl Create {
         if let Some(secret) = secret {
             secrets.push(data.client_secret(secret).await?);
         }
-        let auth_method = if self.public {
-            AuthMethod::None
-        } else {
-            self.auth_method
-                .parse()
-                .map_err(|error: String| anyhow!(error))?
-        };
         Ok(Client {
             client_id: ClientId::parse(&self.client_id)
                 .map_err(|error| anyhow!("{:?}: {error}", self.client_id))?,
             name: self.name.clone().unwrap_or_else(|| self.client_id.clone()),
-            auth_method,
+            auth_method: self.auth_method(),
             secrets,
             grant_types: self.grants(),
             scope: self.scope()?,
@@ -141,12 +174,22 @@ impl Create {
             role: self.role.clone(),
             access_token_seconds: None,
             rotates_refresh_tokens: true,
-            metadata: tokensmith_store::ClientMetadata::default(),
+            metadata: self.metadata()?,
             is_active: true,
             created_at: data.now,
             updated_at: data.now,
         })
     }
+}
+
+/// The methods of confidential clients. `client_secret_jwt` is not among them: it needs the secret itself, and here
+/// only its hash would be kept.
+fn auth_methods() -> impl TypedValueParser<Value = AuthMethod> {
+    let methods = AuthMethod::ALL
+        .iter()
+        .filter(|method| !matches!(method, AuthMethod::None | AuthMethod::ClientSecretJwt))
+        .map(|method| method.as_str());
+    PossibleValuesParser::new(methods).try_map(|word| word.parse::<AuthMethod>())
 }
 
 impl Data {

@@ -203,7 +203,7 @@ fn organizations_and_groups_are_made_and_listed() {
 fn a_refusal_is_one_sentence_and_an_exit_code() {
     let ground = Ground::new();
     drop(ground.dev());
-    let refusals: [(&[&str], i32, &str); 9] = [
+    let refusals: [(&[&str], i32, &str); 10] = [
         (
             &["user", "disable", "nobody@example.com"],
             1,
@@ -234,6 +234,17 @@ fn a_refusal_is_one_sentence_and_an_exit_code() {
             "redirect URI",
         ),
         (&["client", "create", "test_client"], 1, "there is a client"),
+        (
+            &[
+                "client",
+                "create",
+                "keyed",
+                "--auth-method",
+                "private_key_jwt",
+            ],
+            1,
+            "needs the client's public keys",
+        ),
         (&["key", "retire", "nothing"], 1, "there is no signing key"),
         (&["user", "frobnicate"], 2, "unrecognized subcommand"),
     ];
@@ -247,6 +258,56 @@ fn a_refusal_is_one_sentence_and_an_exit_code() {
             "{arguments:?}: {said}"
         );
     }
+}
+
+#[test]
+fn a_client_is_registered_with_its_public_keys_and_never_with_a_private_one() {
+    const COORDINATES: &str = r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
+    let ground = Ground::new();
+    drop(ground.dev());
+    let file = ground.path("metadata.json");
+    let create = |keys: String| {
+        std::fs::write(&file, keys).unwrap();
+        let mut command = tokensmith();
+        command
+            .args([
+                "client",
+                "create",
+                "keyed",
+                "--auth-method",
+                "private_key_jwt",
+            ])
+            .arg("--metadata")
+            .arg(&file)
+            .arg("--data")
+            .arg(ground.data());
+        command.output().unwrap()
+    };
+    let set = |more: &str| {
+        format!(r#"{{"jwks":{{"keys":[{{"kty":"EC","crv":"P-256",{more}{COORDINATES}}}]}}}}"#)
+    };
+    let refusals = [
+        (set(r#""d":"AA","#), "private or symmetric key"),
+        (
+            r#"{"jwks_url":"https://client.test"}"#.to_owned(),
+            "jwks_url",
+        ),
+    ];
+    for (metadata, sentence) in refusals {
+        let output = create(metadata);
+        let said = text(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains(sentence),
+            "{said}"
+        );
+    }
+    let output = create(set(""));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        !text(&output.stdout).contains("secret"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[test]
