@@ -1,4 +1,8 @@
-// The started server, its demo clients, and a sign-in of a demo user.
+// The started server, its demo clients, clients of a test's own, and a sign-in of a demo user.
+
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 export const url = new URL(process.env.TOKENSMITH_URL ?? (() => { throw new Error('run interop/node/run') })())
 export const audience = 'https://api.activity.com'
@@ -19,6 +23,15 @@ export async function signIn() {
   })
   if (!response.ok) throw new Error(`sign-in: ${response.status} ${await response.text()}`)
   return response.json()
+}
+
+/** Registers a client by the command line, with further metadata (RFC 7591) and options. */
+export function register(id, metadata, ...options) {
+  const data = process.env.TOKENSMITH_DATA
+  const file = join(data, `${id}.json`)
+  writeFileSync(file, JSON.stringify(metadata))
+  const command = ['client', 'create', id, '--data', data, '--metadata', file, ...options]
+  execFileSync(process.env.TOKENSMITH_BIN, command, { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 export const words = (scope) => new Set(scope.split(' '))

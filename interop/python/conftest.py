@@ -1,5 +1,6 @@
 """The built server, started once on a free port with its demo data, and what the demo banner tells a person."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,16 +12,25 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("TOKENSMITH_BIN", str(ROOT / "target/debug/tokensmith"))
 PASSWORD = "correct horse battery staple"
 
 
 @dataclass(frozen=True)
 class Server:
     url: str
+    data: Path
 
     @property
     def token_url(self):
         return f"{self.url}/oauth/token"
+
+    def register(self, client_id, metadata, *options):
+        """Registers a client by the command line, with further metadata (RFC 7591) and options."""
+        file = self.data / f"{client_id}.json"
+        file.write_text(json.dumps(metadata))
+        command = [BINARY, "client", "create", client_id, "--data", self.data, "--metadata", file, *options]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 @dataclass(frozen=True)
@@ -52,17 +62,16 @@ def wait_until_ready(url, process, log):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    binary = os.environ.get("TOKENSMITH_BIN", str(ROOT / "target/debug/tokensmith"))
-    if not Path(binary).exists():
-        pytest.exit(f"{binary} is not built: run scripts/interop, or cargo build first", returncode=1)
+    if not Path(BINARY).exists():
+        pytest.exit(f"{BINARY} is not built: run scripts/interop, or cargo build first", returncode=1)
     folder = tmp_path_factory.mktemp("server")
     port = free_port()
     log = folder / "log"
     with log.open("w") as output:
-        command = [binary, "dev", "--port", str(port), "--data", str(folder / "data")]
+        command = [BINARY, "dev", "--port", str(port), "--data", str(folder / "data")]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
-        server = Server(f"http://localhost:{port}")
+        server = Server(f"http://localhost:{port}", folder / "data")
         wait_until_ready(server.url, process, log)
         yield server
     finally:
