@@ -44,7 +44,7 @@ test('openid-client hears of a wrong token from the challenge of an API', async 
 
 test('openid-client names the error of a wrong secret', async () => {
   const config = await discover(client.ClientSecretPost('wrong'))
-  await assert.rejects(client.clientCredentialsGrant(config), refusal('invalid_client', 401, /secret is wrong/))
+  await assert.rejects(client.clientCredentialsGrant(config), refusal('invalid_client', 401, /secret or assertion is wrong/))
 })
 
 test('openid-client shows the challenge when a wrong secret came by HTTP Basic', async () => {

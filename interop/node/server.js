@@ -25,13 +25,14 @@ export async function signIn() {
   return response.json()
 }
 
-/** Registers a client by the command line, with further metadata (RFC 7591) and options. */
-export function register(id, metadata, ...options) {
+/** Registers a client by the command line, with further metadata (RFC 7591), a secret of its own or none, and options. */
+export function register(id, metadata, secret, ...options) {
   const data = process.env.TOKENSMITH_DATA
   const file = join(data, `${id}.json`)
   writeFileSync(file, JSON.stringify(metadata))
   const command = ['client', 'create', id, '--data', data, '--metadata', file, ...options]
-  execFileSync(process.env.TOKENSMITH_BIN, command, { stdio: ['ignore', 'pipe', 'inherit'] })
+  if (secret) command.push('--secret-stdin')
+  execFileSync(process.env.TOKENSMITH_BIN, command, { input: secret ?? '', stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
 export const words = (scope) => new Set(scope.split(' '))

@@ -141,7 +141,7 @@ fn invalid_client(refusal: &'static str, sentence: impl Into<Cow<'static, str>>)
 fn unknown_or_wrong(refusal: &'static str) -> OAuthError {
     invalid_client(
         refusal,
-        "The client is unknown, its secret is wrong, or it may not authenticate this way.",
+        "The client is unknown, its secret or assertion is wrong, or it may not authenticate this way.",
     )
 }
 

@@ -78,7 +78,7 @@ fn oauth2_names_the_error_of_a_wrong_secret() {
         refusal
             .error_description()
             .unwrap()
-            .contains("secret is wrong")
+            .contains("secret or assertion is wrong")
     );
 }
 

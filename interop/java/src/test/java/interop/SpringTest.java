@@ -59,7 +59,7 @@ class SpringTest {
         var refusal = assertThrows(ClientAuthorizationException.class, () -> serviceToken(registration("wrong").build()));
         assertEquals("invalid_token_response", refusal.getError().getErrorCode());
         assertTrue(refusal.getMessage().contains("\"error\":\"invalid_client\""), refusal.getMessage());
-        assertTrue(refusal.getMessage().contains("its secret is wrong"), refusal.getMessage());
+        assertTrue(refusal.getMessage().contains("its secret or assertion is wrong"), refusal.getMessage());
     }
 
     @Test

@@ -5,6 +5,11 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 import com.nimbusds.oauth2.sdk.ParseException;
 import com.nimbusds.oauth2.sdk.util.JSONObjectUtils;
@@ -34,6 +39,20 @@ final class TestServer {
             .build();
         var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
         return JSONObjectUtils.getString(JSONObjectUtils.parse(answer.body()), "refresh_token");
+    }
+
+    /** Registers a client by the command line, with further metadata (RFC 7591) and options. */
+    static void register(String id, String metadata, String... options) throws IOException, InterruptedException {
+        var data = System.getenv("TOKENSMITH_DATA");
+        var file = Files.writeString(Path.of(data, id + ".json"), metadata);
+        var command = new ArrayList<>(List.of(System.getenv("TOKENSMITH_BIN"), "client", "create", id));
+        command.addAll(List.of("--data", data, "--metadata", file.toString()));
+        command.addAll(List.of(options));
+        var process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        var said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (process.waitFor() != 0) {
+            throw new IllegalStateException(said);
+        }
     }
 
     private static String issuer() {
