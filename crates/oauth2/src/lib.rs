@@ -10,6 +10,7 @@ pub mod metadata;
 pub mod pkce;
 pub mod token_response;
 
+mod actor;
 mod client_id;
 mod confirmation;
 mod error_code;
@@ -20,6 +21,7 @@ mod scope;
 mod scope_hierarchy;
 mod secret;
 
+pub use actor::{Actor, Ancestor, Lineage, TooManyActors, TooManyAncestors};
 pub use client_id::{ClientId, ClientIdError};
 pub use confirmation::{Confirmation, MalformedConfirmation, Thumbprint};
 pub use error_code::ErrorCode;

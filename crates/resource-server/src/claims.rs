@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
-use tokensmith_oauth2::{ClientId, Confirmation, Scope};
+use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, Scope};
 
 use crate::principal::{AccessToken, Principal, ServicePrincipal, UserPrincipal};
 use crate::refusal::TokenError;
@@ -54,6 +54,12 @@ pub(crate) struct Claims {
     role: Option<String>,
     #[serde(default)]
     permissions: Vec<String>,
+    /// RFC 8693 §4.1: who acts for the subject.
+    #[serde(default, deserialize_with = "present")]
+    act: Option<Actor>,
+    /// The tokens it was made of.
+    #[serde(default)]
+    derived_from: Lineage,
     /// RFC 7800: the token is bound to a key.
     #[serde(default, deserialize_with = "present")]
     cnf: Option<Confirmation>,
@@ -66,8 +72,13 @@ impl Claims {
         let (jti, issued_at) = (self.jti.clone(), self.iat.map(|iat| iat.0));
         let grant_id = self.grant_id.clone();
         let (expires_at, confirmation) = (self.exp.0, self.cnf);
+        let (actor, client_id) = (self.act.clone(), self.client_id.clone());
+        let derived_from = self.derived_from.clone();
         Ok(AccessToken {
             principal: self.principal()?,
+            client_id,
+            actor,
+            derived_from,
             jti,
             grant_id,
             confirmation,
@@ -125,7 +136,8 @@ impl Claims {
                 permissions: self.permissions,
             }));
         }
-        let client_id = client_id(&self.sub, self.client_id.as_deref())?;
+        let is_acted_for = self.act.is_some();
+        let client_id = client_id(&self.sub, self.client_id.as_deref(), is_acted_for)?;
         Ok(Principal::Service(ServicePrincipal {
             client_id,
             org_id: self.org_id,
@@ -163,9 +175,12 @@ fn is_user_id(sub: &str) -> bool {
         })
 }
 
-/// A service is its own subject (RFC 9068 section 2.2.1). A client id that looks like a UUID in any spelling is refused.
-fn client_id(sub: &str, client_id: Option<&str>) -> Result<String, TokenError> {
-    if client_id != Some(sub) || ClientId::parse(sub).is_err() {
+/// A service is its own subject (RFC 9068 section 2.2.1), unless the token says who acts for it (RFC 8693 section 4.1).
+/// A client id that looks like a UUID in any spelling is refused.
+fn client_id(sub: &str, client_id: Option<&str>, is_acted_for: bool) -> Result<String, TokenError> {
+    let is_client = |id: &str| ClientId::parse(id).is_ok();
+    let may_hold = |id: &str| id == sub || (is_acted_for && is_client(id));
+    if !client_id.is_some_and(may_hold) || !is_client(sub) {
         return Err(TokenError::Subject);
     }
     Ok(sub.to_owned())
@@ -294,6 +309,25 @@ mod tests {
                     json!(1e300),
                 ]
             }
+            "derived_from" => vec![
+                json!("t"),
+                json!(null),
+                json!({}),
+                json!(["t"]),
+                json!([{"jti": "t"}]),
+                json!(vec![
+                    json!({"jti": "t", "client_id": "c"});
+                    Lineage::MOST + 1
+                ]),
+            ],
+            "act" => vec![
+                json!("svc"),
+                json!(null),
+                json!([{"sub": "svc"}]),
+                json!({"sub": 1}),
+                json!({"sub": "svc", "act": null}),
+                json!({"sub": "1", "act": {"sub": "2", "act": {"sub": "3", "act": {"sub": "4", "act": {"sub": "5"}}}}}),
+            ],
             _ => vec![json!(1), json!(null), json!([USER]), json!({}), json!(true)],
         };
         for name in [
@@ -315,6 +349,8 @@ mod tests {
             "roles",
             "role",
             "permissions",
+            "act",
+            "derived_from",
         ] {
             for value in wrong(name) {
                 assert_eq!(
@@ -379,6 +415,22 @@ mod tests {
         assert!(
             matches!(accept(&claims).unwrap().principal, Principal::Service(service) if service.client_id == "svc")
         );
+    }
+
+    #[test]
+    fn a_service_that_is_acted_for_stays_the_subject_and_the_actors_are_told() {
+        let mut claims = with("sub", json!("svc"));
+        claims["client_id"] = json!("gateway");
+        assert_eq!(accept(&claims), Err(TokenError::Subject));
+        claims["act"] = json!({"sub": "gateway", "act": {"sub": "edge"}});
+        let token = accept(&claims).unwrap();
+        assert_eq!(token.principal.subject(), "svc");
+        assert_eq!(token.client_id.as_deref(), Some("gateway"));
+        let actors: Vec<_> = token.actors().map(|actor| actor.sub.as_str()).collect();
+        assert_eq!(actors, ["gateway", "edge"]);
+        claims["client_id"] = json!(USER);
+        assert_eq!(accept(&claims), Err(TokenError::Subject));
+        assert_eq!(accept(&good()).unwrap().actors().count(), 0);
     }
 
     #[test]

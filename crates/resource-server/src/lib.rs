@@ -64,7 +64,9 @@ pub use principal::{AccessToken, Principal, ServicePrincipal, UserPrincipal};
 pub use refusal::{Refusal, TokenError};
 pub use server::{ResourceServer, Revocations};
 pub use tokensmith_jose::JwkSet;
-pub use tokensmith_oauth2::{Confirmation, ProtectedResourceMetadata, Scope, ScopeHierarchy};
+pub use tokensmith_oauth2::{
+    Actor, Ancestor, Confirmation, Lineage, ProtectedResourceMetadata, Scope, ScopeHierarchy,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,6 @@
 //! Who is calling, as the token says it. A `sub` that is a UUID is a user; anything else is a service (RFC 9700 section 4.15).
 
-use tokensmith_oauth2::{Confirmation, Scope};
+use tokensmith_oauth2::{Actor, Confirmation, Lineage, Scope};
 
 /// The caller: a person or a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct UserPrincipal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServicePrincipal {
-    /// The client, which is also the subject.
+    /// The client, which is also the subject. Where another acts for it, that one holds the token.
     pub client_id: String,
     /// Organization the client belongs to, when the token carries it.
     pub org_id: Option<String>,
@@ -53,8 +53,14 @@ pub struct ServicePrincipal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessToken {
-    /// Who is calling.
+    /// Who is calling, or is acted for.
     pub principal: Principal,
+    /// Client that got the token.
+    pub client_id: Option<String>,
+    /// Who acts for the principal (RFC 8693 section 4.1); `None`: nobody but the client it was issued to.
+    pub actor: Option<Actor>,
+    /// The tokens it was made of by token exchange, at most 8; a revocation of one of them is one of this token.
+    pub derived_from: Lineage,
     /// The token's id.
     pub jti: Option<String>,
     /// The refresh token family the token came with.
@@ -65,6 +71,13 @@ pub struct AccessToken {
     pub issued_at: Option<u64>,
     /// Seconds since 1970; the token is refused from then on.
     pub expires_at: u64,
+}
+
+impl AccessToken {
+    /// The chain of actors, the present one first, at most 4. Only the first may count in a decision (RFC 8693 section 4.1).
+    pub fn actors(&self) -> impl Iterator<Item = &Actor> {
+        self.actor.iter().flat_map(Actor::chain)
+    }
 }
 
 impl Principal {

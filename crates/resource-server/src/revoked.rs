@@ -144,6 +144,16 @@ impl Revoked {
             || has(&self.sessions, session)
             || has_since(&self.users, user)
             || has_since(&self.clients, token.principal.client_id())
+            || has_since(&self.clients, token.client_id.as_deref())
+            || token
+                .actors()
+                .any(|actor| has_since(&self.users, Some(&actor.sub)))
+            || token.derived_from.iter().any(|ancestor| {
+                has(&self.tokens, Some(&ancestor.jti))
+                    || has(&self.grants, ancestor.grant_id.as_ref())
+                    || has(&self.sessions, ancestor.sid.as_ref())
+                    || has_since(&self.clients, Some(&ancestor.client_id))
+            })
     }
 }
 
@@ -169,6 +179,9 @@ mod tests {
                 roles: Vec::new(),
                 permissions: Vec::new(),
             }),
+            client_id: Some("web".to_owned()),
+            actor: None,
+            derived_from: Default::default(),
             jti: Some("t1".to_owned()),
             grant_id: Some("g1".to_owned()),
             issued_at: Some(issued_at),
@@ -238,6 +251,31 @@ mod tests {
         };
         assert!(after(page("client", "svc", false)).names(&token));
         assert!(!after(page("user", "svc", false)).names(&token));
+    }
+
+    #[test]
+    fn what_ends_a_token_or_an_actor_ends_what_was_made_of_it() {
+        let ancestor = json!([{"jti": "t0", "client_id": "edge", "sid": "s0", "grant_id": "g0"}]);
+        let actor = json!({"sub": "agent", "act": {"sub": "earlier"}});
+        let token = AccessToken {
+            client_id: Some("gateway".to_owned()),
+            actor: serde_json::from_value(actor).unwrap(),
+            derived_from: serde_json::from_value(ancestor).unwrap(),
+            ..user_token(100)
+        };
+        for (kind, subject) in [
+            ("token", "t0"),
+            ("grant", "g0"),
+            ("session", "s0"),
+            ("client", "edge"),
+            ("client", "gateway"),
+            ("user", "agent"),
+            ("user", "earlier"),
+        ] {
+            let revoked = after(page(kind, subject, false));
+            assert!(revoked.names(&token), "{kind} {subject}");
+            assert!(!revoked.names(&user_token(100)), "{kind} {subject}");
+        }
     }
 
     #[test]

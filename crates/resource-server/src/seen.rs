@@ -77,6 +77,9 @@ mod tests {
         Arc::new(AccessToken {
             principal,
             confirmation: None,
+            client_id: None,
+            actor: None,
+            derived_from: Default::default(),
             grant_id: None,
             jti: None,
             issued_at: None,

@@ -4,11 +4,15 @@
 //! Strict: exact issuer and audience, `typ` at+jwt, a claim of the wrong type refuses the token, and a token in the
 //! URL is never read. For users, account and session are looked up at every call, so an ended session ends at once.
 
+mod lineage;
+
 use axum::extract::FromRequestParts;
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Deserializer};
 use tokensmith_jose::Expect;
-use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Scope, challenge};
+use tokensmith_oauth2::{
+    Actor, Ancestor, ClientId, Confirmation, ErrorCode, Lineage, Scope, challenge,
+};
 use tokensmith_store::{
     AuditEvent, MarkSuccessorUsed, SessionId, Timestamp, TokenSubjects, UserId,
 };
@@ -58,13 +62,17 @@ pub struct UserCaller {
     pub issued_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
+    /// The tokens it was made of (RFC 8693).
+    pub derived_from: Lineage,
 }
 
 /// A service's token.
 #[derive(Clone, Debug)]
 pub struct ServiceCaller {
-    /// The client.
+    /// The service.
     pub client_id: ClientId,
+    /// The client that holds the token: the service itself, or one that acts for it.
+    pub issued_to: ClientId,
     /// What the token permits.
     pub scope: Scope,
     /// The refresh token family the token came with.
@@ -75,6 +83,8 @@ pub struct ServiceCaller {
     pub issued_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
+    /// The tokens it was made of (RFC 8693).
+    pub derived_from: Lineage,
 }
 
 /// Claims as they must be. A claim of another type fails to read, and the token is refused.
@@ -99,6 +109,10 @@ struct Claims {
     org_id: Option<String>,
     #[serde(default, deserialize_with = "present")]
     cnf: Option<Confirmation>,
+    #[serde(default, deserialize_with = "present")]
+    act: Option<Actor>,
+    #[serde(default)]
+    derived_from: Lineage,
 }
 
 /// A claim that may be absent is, when it is there, of its type: `null` is not absence.
@@ -189,12 +203,18 @@ pub(crate) async fn check_standing(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     match caller {
-        Caller::User(user) => check_user(app, user, now).await,
-        Caller::Service(service) => check_service(app, service).await,
+        Caller::User(user) => {
+            lineage::check(app, &user.derived_from, user.issued_at, now).await?;
+            check_user(app, user, now).await
+        }
+        Caller::Service(service) => {
+            lineage::check(app, &service.derived_from, service.issued_at, now).await?;
+            check_service(app, service, now).await
+        }
     }
 }
 
-/// `sub` that is a UUID is a user; else it must be the client's own id.
+/// `sub` that is a UUID is a user; else it must be the client's own id, or that of a service for which somebody acts.
 fn caller(claims: Claims, client_id: ClientId) -> Result<Caller, ApiError> {
     let scope = Scope::parse(&claims.scope).map_err(|error| malformed().with_detail(error))?;
     let issued_at = Timestamp::from_seconds(claims.iat);
@@ -214,18 +234,21 @@ fn caller(claims: Claims, client_id: ClientId) -> Result<Caller, ApiError> {
             jti: claims.jti,
             issued_at,
             expires_at,
+            derived_from: claims.derived_from,
         }));
     }
-    if claims.sub != claims.client_id {
+    if claims.sub != claims.client_id && claims.act.is_none() {
         return Err(malformed());
     }
     Ok(Caller::Service(ServiceCaller {
-        client_id,
+        client_id: ClientId::parse(&claims.sub).map_err(|_| malformed())?,
+        issued_to: client_id,
         scope,
         grant_id: claims.grant_id,
         jti: claims.jti,
         issued_at,
         expires_at,
+        derived_from: claims.derived_from,
     }))
 }
 
@@ -253,6 +276,10 @@ fn check_claims(app: &App, claims: &Claims, now: Timestamp) -> Result<(), ApiErr
 /// Whether user and session are still there and nothing of the token was revoked. The first use of a token that came
 /// with a refreshed one is noted, because from then on the spent refresh token is of no honest use.
 async fn check_user(app: &App, user: &UserCaller, now: Timestamp) -> Result<(), ApiError> {
+    let client = app.registry().client(app.store(), &user.client_id).await?;
+    if client.is_none_or(|client| !client.client.is_active) {
+        return Err(invalid("client_not_active"));
+    }
     let subjects = TokenSubjects {
         token: Some(&user.jti),
         session: user.session_id.as_ref().map(SessionId::as_str),
@@ -281,7 +308,7 @@ async fn check_user(app: &App, user: &UserCaller, now: Timestamp) -> Result<(), 
 }
 
 /// Whether the client is still there and active and nothing of the token was revoked.
-async fn check_service(app: &App, service: &ServiceCaller) -> Result<(), ApiError> {
+async fn check_service(app: &App, service: &ServiceCaller, now: Timestamp) -> Result<(), ApiError> {
     let subjects = TokenSubjects {
         token: Some(&service.jti),
         client: Some(service.client_id.as_str()),
@@ -296,7 +323,17 @@ async fn check_service(app: &App, service: &ServiceCaller) -> Result<(), ApiErro
     if is_revoked || !client.is_some_and(|client| client.client.is_active) {
         return Err(invalid("token_revoked"));
     }
-    Ok(())
+    if service.issued_to == service.client_id {
+        return Ok(());
+    }
+    let holder = Ancestor {
+        jti: service.jti.clone(),
+        client_id: service.issued_to.to_string(),
+        sub: None,
+        sid: None,
+        grant_id: None,
+    };
+    lineage::check_ancestor(app, &holder, service.issued_at, now).await
 }
 
 fn malformed() -> ApiError {

@@ -12,18 +12,17 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
-use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Scope, Secret};
+use tokensmith_oauth2::{Actor, ClientId, Confirmation, ErrorCode, Scope, Secret};
 use tokensmith_store::{AuditEvent, AuthMethod, RefreshFamily};
 
 use crate::{
     app::App,
-    caller,
     client_auth::AuthenticatedForm,
     context::RequestContext,
     error::{OAuthError, no_store},
     keys::INTROSPECTION_TYPE,
     registry::RegisteredClient,
-    token::{Audience, ShownClaims, access_token, refresh_family},
+    token::{Audience, ShownClaims, access_token, may_act, refresh_family},
 };
 
 const SIGNED: HeaderValue = HeaderValue::from_static("application/token-introspection+jwt");
@@ -67,6 +66,9 @@ struct Introspection {
     /// The key it is bound to (RFC 9449 §6.2, RFC 8705 §3.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Actor>,
 }
 
 /// A signed answer (RFC 9701 §5). No `sub` and no `exp`, so that nobody takes it for an access token.
@@ -139,19 +141,10 @@ impl Question<'_> {
             self.audit("token_of_another_audience").await?;
             return Ok(Introspection::default());
         }
-        let Some(shown_by) = claims.caller() else {
-            return Ok(Introspection::default());
-        };
-        if !self.client_is_active(&claims.client_id).await? {
+        if !may_act(self.app, &claims, self.context.now).await? {
             return Ok(Introspection::default());
         }
-        match caller::check_standing(self.app, &shown_by, self.context.now).await {
-            Ok(()) => Ok(Introspection::of_access_token(claims)),
-            Err(error) if error.status().is_server_error() => {
-                Err(OAuthError::unavailable(error.refusal()))
-            }
-            Err(_) => Ok(Introspection::default()),
-        }
+        Ok(Introspection::of_access_token(claims))
     }
 
     fn may_learn_of(self, claims: &ShownClaims) -> bool {
@@ -159,11 +152,6 @@ impl Question<'_> {
         let mut audiences = claims.aud.all().iter();
         claims.client_id == client.client_id
             || audiences.any(|audience| client.resources.contains(audience))
-    }
-
-    async fn client_is_active(self, id: &ClientId) -> Result<bool, OAuthError> {
-        let client = self.app.registry().client(self.app.store(), id).await?;
-        Ok(client.is_some_and(|client| client.client.is_active))
     }
 
     /// Only the newest of its family, and only for the client it belongs to.
@@ -239,6 +227,7 @@ impl Introspection {
             roles: claims.roles,
             sid: claims.sid,
             cnf: claims.cnf,
+            act: claims.act,
         }
     }
 

@@ -2,6 +2,9 @@
 //! extensions. An unknown member is refused, so that a newer program's declaration is never half understood.
 
 use serde::{Deserialize, Serialize};
+use tokensmith_oauth2::ClientId;
+
+use crate::ExchangeRule;
 
 /// Further metadata of a client. A member that is absent has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +41,10 @@ pub struct ClientMetadata {
     /// Its tokens are bound to the certificate it shows, and it gets none without (RFC 8705 §3.4).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// What it may exchange (RFC 8693); empty: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_exchange: Vec<ExchangeRule>,
+    /// The only client that may act for the subjects of its tokens; they say so in `may_act` (RFC 8693 §4.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<ClientId>,
 }

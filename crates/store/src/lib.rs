@@ -12,6 +12,7 @@ mod client_metadata;
 mod engine;
 mod epoch;
 mod error;
+mod exchange_rule;
 mod group;
 mod group_member;
 mod id;
@@ -47,6 +48,7 @@ pub use client::{
 };
 pub use client_metadata::ClientMetadata;
 pub use error::StoreError;
+pub use exchange_rule::{ExchangeMode, ExchangeRule};
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
 pub use id::{FamilyId, GroupId, IdError, OrganizationId, SessionId, UserId};

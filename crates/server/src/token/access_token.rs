@@ -1,7 +1,7 @@
 //! Access tokens: JWTs by RFC 9068, with the claims the older services read.
 
 use serde::Serialize;
-use tokensmith_oauth2::{ClientId, Confirmation, Scope};
+use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, Scope};
 
 /// The claims of an access token.
 #[derive(Debug, Serialize)]
@@ -48,6 +48,22 @@ pub struct AccessTokenClaims<'a> {
     /// The key whose holder alone may use it (RFC 7800 §3.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// The client that may act for the subject (RFC 8693 §4.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<MayAct<'a>>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<&'a Actor>,
+    /// The tokens it was made of: what ends one of them ends this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived_from: Option<&'a Lineage>,
+}
+
+/// The claim `may_act`.
+#[derive(Debug, Serialize)]
+pub struct MayAct<'a> {
+    /// The one client.
+    pub sub: &'a ClientId,
 }
 
 /// A signed access token and what names it.

@@ -63,7 +63,7 @@ async fn open(of: &Minting<'_>, jti: String, context: &RequestContext) -> Result
         refresh_token: Some(of.app.refresh_root().token(&family.id, 1)),
         family: Some(family.id.clone()),
     };
-    let context = context.audit(Some(actor(of.client, of.subject)));
+    let context = context.audit(Some(actor(of)));
     let opened = of.app.store().write(OpenFamily { family, context }).await?;
     opened
         .then_some(link)
@@ -72,7 +72,7 @@ async fn open(of: &Minting<'_>, jti: String, context: &RequestContext) -> Result
 
 fn new_family(of: &Minting<'_>, jti: String, context: &RequestContext) -> RefreshFamily {
     let user = match of.subject {
-        Subject::Client => None,
+        Subject::Client | Subject::Service(_) => None,
         Subject::User(user) => Some(user),
     };
     let expires_at = context.now + of.app.config().tokens.refresh_token_lifetime;
@@ -119,7 +119,7 @@ async fn rotate(
         jti,
         idle: of.app.config().tokens.refresh_token_lifetime,
         grace: match of.subject {
-            Subject::Client => Duration::ZERO,
+            Subject::Client | Subject::Service(_) => Duration::ZERO,
             Subject::User(_) => GRACE,
         },
         revoked_until: context.now + longest_user_token(of.app),

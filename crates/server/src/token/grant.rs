@@ -1,8 +1,8 @@
 //! What a grant or a sign-in supplies to the gate: who the token is about, the most it may hold, and what is used up
 //! for it. A grant decides nothing that the gate decides.
 
-use tokensmith_oauth2::{Confirmation, ResourceIndicator, Scope};
-use tokensmith_store::{OrganizationId, SessionId, UserId};
+use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, ResourceIndicator, Scope};
+use tokensmith_store::{FamilyId, OrganizationId, SessionId, Timestamp, UserId};
 
 use super::PresentedToken;
 
@@ -29,6 +29,8 @@ pub struct Grant {
     pub bound_to: Option<Confirmation>,
     /// What is used up, or opened, once everything else was checked.
     pub redemption: Redemption,
+    /// What the token is made of, when it is exchanged for another.
+    pub exchange: Option<Box<Exchange>>,
 }
 
 impl Grant {
@@ -45,6 +47,7 @@ impl Grant {
             confirmation: None,
             bound_to: None,
             redemption: Redemption::Nothing,
+            exchange: None,
         }
     }
 }
@@ -54,6 +57,8 @@ impl Grant {
 pub enum Subject {
     /// The client itself.
     Client,
+    /// Another service, for which the client acts.
+    Service(ClientId),
     /// A user.
     User(UserSubject),
 }
@@ -78,4 +83,19 @@ pub enum Redemption {
     NewFamily,
     /// A refresh token; its successor is handed out.
     RefreshToken(PresentedToken),
+}
+
+/// What ties a token to those it is made of (RFC 8693).
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The client that held the subject token.
+    pub subject_client: ClientId,
+    /// The refresh token family of the subject token.
+    pub family: Option<FamilyId>,
+    /// The new token lives no longer than this.
+    pub expires_at: Timestamp,
+    /// Who acts for the subject.
+    pub act: Option<Actor>,
+    /// The tokens it is made of.
+    pub derived_from: Lineage,
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::{Confirmation, ErrorCode, Scope, Secret, TokenResponse};
-use tokensmith_store::{AuditEvent, FamilyId, Standing};
+use tokensmith_store::{AuditEvent, FamilyId, Standing, Timestamp};
 
 use super::{
-    AccessToken, AccessTokenClaims, Grant, Subject, confirmation,
+    AccessToken, AccessTokenClaims, Exchange, Grant, Subject,
+    access_token::MayAct,
+    confirmation,
     family::{self, Link},
     narrow, standing,
 };
@@ -20,6 +22,9 @@ use crate::{
 
 /// A client's own setting may make a user's token live this long at most.
 const LONGEST_USER_TOKEN: Duration = Duration::from_hours(1);
+
+/// What the answer of a token exchange says it issued (RFC 8693 §3).
+pub(super) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// What was issued.
 #[derive(Debug)]
@@ -65,16 +70,18 @@ pub async fn issue(
         audience: &audience,
         resource,
         confirmation: grant.confirmation,
+        exchange: grant.exchange.as_deref(),
     };
     let link = family::redeem(&minting, grant.redemption, context).await?;
     let token = mint(&minting, &link, context)?;
     let event = issued_event(&minting, &link, grant.kind);
-    app.audit(context.audit(Some(actor(client, &grant.subject))), event)
+    app.audit(context.audit(Some(actor(&minting))), event)
         .await?;
     let mut response = TokenResponse::bearer(token.token, token.expires_in, scope);
     if let Some(confirmation) = grant.confirmation {
         response.token_type = confirmation.token_type().into();
     }
+    response.issued_token_type = grant.exchange.is_some().then_some(ACCESS_TOKEN.into());
     response.refresh_token = link.refresh_token;
     Ok(Issued {
         response,
@@ -93,6 +100,7 @@ pub(super) struct Minting<'a> {
     pub(super) audience: &'a str,
     resource: Option<&'a DeclaredResource>,
     pub(super) confirmation: Option<Confirmation>,
+    exchange: Option<&'a Exchange>,
 }
 
 fn mint(
@@ -100,7 +108,7 @@ fn mint(
     link: &Link,
     context: &RequestContext,
 ) -> Result<AccessToken, OAuthError> {
-    let lifetime = lifetime(of, link);
+    let lifetime = lifetime(of, link, context.now);
     let iat = context.now.as_seconds();
     let mut claims = AccessTokenClaims {
         iss: of.app.config().issuer.as_str(),
@@ -120,7 +128,18 @@ fn mint(
         sid: None,
         grant_id: link.family.as_ref().map(FamilyId::as_str),
         cnf: of.confirmation,
+        may_act: may_act(of),
+        act: None,
+        derived_from: None,
     };
+    if let Some(exchange) = of.exchange {
+        claims.grant_id = exchange.family.as_ref().map(FamilyId::as_str);
+        claims.act = exchange.act.as_ref();
+        claims.derived_from = Some(&exchange.derived_from);
+    }
+    if let Subject::Service(service) = of.subject {
+        claims.sub = service.as_str();
+    }
     if let (Subject::User(user), Some(standing)) = (of.subject, of.standing) {
         claims.sub = user.user_id.as_str();
         claims.email = Some(&standing.email);
@@ -174,8 +193,9 @@ fn algorithm(of: &Minting<'_>) -> Algorithm {
         .unwrap_or(of.app.config().tokens.signing_algorithm)
 }
 
-/// The shortest that anybody asks for. What the end of a session or a family must end is bounded.
-fn lifetime(of: &Minting<'_>, link: &Link) -> Duration {
+/// The shortest that anybody asks for, and no longer than what the token is made of. What the end of a session or a
+/// family must end is bounded.
+fn lifetime(of: &Minting<'_>, link: &Link, now: Timestamp) -> Duration {
     let of_resource = of
         .resource
         .and_then(|resource| resource.resource.access_token_seconds);
@@ -187,10 +207,20 @@ fn lifetime(of: &Minting<'_>, link: &Link) -> Duration {
         .and_then(|seconds| u64::try_from(seconds).ok())
         .map(Duration::from_secs);
     let lifetime = declared.unwrap_or(of.app.config().tokens.access_token_lifetime);
-    match of.subject {
-        Subject::Client if link.family.is_none() => lifetime,
-        Subject::Client | Subject::User(_) => lifetime.min(longest_user_token(of.app)),
-    }
+    let lifetime = match of.subject {
+        Subject::Client | Subject::Service(_) if link.family.is_none() => lifetime,
+        _ => lifetime.min(longest_user_token(of.app)),
+    };
+    // To the second, as the claims have it: what is left of a token that is not over is never nothing.
+    let now = Timestamp::from_seconds(now.as_seconds());
+    let left = of.exchange.map(|exchange| exchange.expires_at.since(now));
+    left.map_or(lifetime, |left| left.min(lifetime))
+}
+
+/// The only client that may act for the subject, as the client's registration has it.
+fn may_act<'a>(of: &Minting<'a>) -> Option<MayAct<'a>> {
+    let sub = of.client.client.metadata.may_act.as_ref();
+    sub.map(|sub| MayAct { sub })
 }
 
 /// How long any access token about a user, or of a family, lives at most: so long the feed of revocations must speak
@@ -203,7 +233,8 @@ pub fn longest_user_token(app: &App) -> Duration {
 }
 
 fn issued_event(of: &Minting<'_>, link: &Link, kind: &'static str) -> AuditEvent {
-    let mut event = AuditEvent::new("token_issued")
+    let word = of.exchange.map_or("token_issued", |_| "token_exchanged");
+    let mut event = AuditEvent::new(word)
         .client(&of.client.client.client_id)
         .field("grant_type", kind)
         .field("jti", &link.jti)
@@ -217,12 +248,32 @@ fn issued_event(of: &Minting<'_>, link: &Link, kind: &'static str) -> AuditEvent
         event = event.field("cnf", confirmation);
     }
     event.grant_id = link.family.as_ref().map(ToString::to_string);
+    match of.exchange {
+        Some(exchange) => exchanged(event, exchange),
+        None => event,
+    }
+}
+
+/// Whose token was exchanged and who acts now, so that both clients can be found by the line.
+fn exchanged(event: AuditEvent, exchange: &Exchange) -> AuditEvent {
+    let made_of: Vec<&str> = exchange
+        .derived_from
+        .iter()
+        .map(|one| one.jti.as_str())
+        .collect();
+    let acting = exchange.act.as_ref().map_or("", |act| act.sub.as_str());
+    let mut event = event
+        .field("subject_client", &exchange.subject_client)
+        .field("derived_from", made_of.join(" "))
+        .field("act", acting);
+    event.grant_id = exchange.family.as_ref().map(ToString::to_string);
     event
 }
 
-pub(super) fn actor(client: &RegisteredClient, subject: &Subject) -> String {
-    match subject {
-        Subject::Client => format!("client:{}", client.client.client_id),
-        Subject::User(user) => format!("user:{}", user.user_id),
+/// Who asks: the user, unless a client does on its own account.
+pub(super) fn actor(of: &Minting<'_>) -> String {
+    match of.subject {
+        Subject::User(user) if of.exchange.is_none() => format!("user:{}", user.user_id),
+        _ => format!("client:{}", of.client.client.client_id),
     }
 }

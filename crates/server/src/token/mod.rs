@@ -12,6 +12,7 @@ mod refresh_secret;
 mod refresh_token;
 mod shown;
 mod standing;
+mod token_exchange;
 mod user_tokens;
 
 use axum::{
@@ -32,15 +33,19 @@ use crate::{
 };
 
 pub use access_token::{AccessToken, AccessTokenClaims};
-pub use grant::{Grant, Redemption, Subject, UserSubject};
+pub use grant::{Exchange, Grant, Redemption, Subject, UserSubject};
 pub use issue::{Issued, issue, longest_user_token};
 pub use refresh_secret::{PresentedToken, RefreshRoot};
 pub use refresh_token::present;
-pub(crate) use shown::{Audience, ShownClaims, access_token, refresh_family};
+pub(crate) use shown::{Audience, ShownClaims, access_token, may_act, refresh_family};
 pub use user_tokens::{UserTokens, account_client, issue_to_user};
 
 /// Grants of this server, as metadata lists them.
-pub const GRANT_TYPES: &[GrantType] = &[GrantType::ClientCredentials, GrantType::RefreshToken];
+pub const GRANT_TYPES: &[GrantType] = &[
+    GrantType::ClientCredentials,
+    GrantType::RefreshToken,
+    GrantType::TokenExchange,
+];
 
 /// One authenticated call of the token endpoint.
 #[derive(Clone, Copy)]
@@ -88,11 +93,12 @@ async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthEr
     let grant = match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(call)?,
         GrantType::RefreshToken => refresh_token::grant(call).await?,
+        GrantType::TokenExchange => token_exchange::grant(call).await?,
         _ => return Err(unsupported()),
     };
     let grant = Grant {
         requested_scope: requested_scope(call.form)?,
-        requested_resource: narrow::requested_resource(call.form)?,
+        requested_resource: narrow::requested_resource(call.form)?.or(grant.requested_resource),
         confirmation: shown.confirmation,
         ..grant
     };

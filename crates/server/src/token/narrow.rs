@@ -13,7 +13,15 @@ const OF_THE_SERVER: [&str; 4] = ["openid", "profile", "email", "offline_access"
 
 /// The one resource a request names (RFC 8707 §2). A token has one audience, so two are refused.
 pub(super) fn requested_resource(form: &Form) -> Result<Option<ResourceIndicator>, OAuthError> {
-    let mut named = form.many("resource");
+    one_resource(form, "resource")
+}
+
+/// The one resource that this parameter names.
+pub(super) fn one_resource(
+    form: &Form,
+    name: &str,
+) -> Result<Option<ResourceIndicator>, OAuthError> {
+    let mut named = form.many(name);
     let (first, second) = (named.next(), named.next());
     if second.is_some() {
         return Err(invalid_target(
@@ -76,7 +84,8 @@ pub(super) fn scope(
     allowed: &Scope,
     resource: Option<&DeclaredResource>,
 ) -> Result<Scope, OAuthError> {
-    let Some(scope) = requested.or_else(|| default.cloned()) else {
+    let known = known_scope(declared, resource);
+    let Some(scope) = requested.or_else(|| known_part(default?, known.as_ref())) else {
         let sentence = format!("Name the scope you need. This client may ask for: {allowed}.");
         return Err(invalid_scope("scope_missing", sentence));
     };
@@ -86,20 +95,36 @@ pub(super) fn scope(
             format!("This client may not ask for the scope {beyond}."),
         ));
     }
-    let known = resource.and_then(|resource| resource.scope.as_ref());
-    let known = known.map(|known| declared.hierarchy.closure(known));
-    if let Some(foreign) = known.and_then(|known| {
-        scope
-            .iter()
-            .find(|token| !known.contains(token) && !OF_THE_SERVER.contains(token))
-            .map(str::to_owned)
-    }) {
+    let is_foreign = |token: &&str| !is_known(known.as_ref(), token);
+    if let Some(foreign) = scope.iter().find(is_foreign) {
         return Err(invalid_scope(
             "scope_not_of_resource",
             format!("The resource has no scope {foreign}."),
         ));
     }
     Ok(scope)
+}
+
+/// What the resource knows, with everything that implies; `None`: every scope.
+fn known_scope(declared: &Declared, resource: Option<&DeclaredResource>) -> Option<Scope> {
+    let known = resource?.scope.as_ref()?;
+    Some(declared.hierarchy.closure(known))
+}
+
+fn is_known(known: Option<&Scope>, token: &str) -> bool {
+    known.is_none_or(|known| known.contains(token)) || OF_THE_SERVER.contains(&token)
+}
+
+/// A grant may hold scopes of several resources: where none is named, the token gets those that its resource knows.
+fn known_part(default: &Scope, known: Option<&Scope>) -> Option<Scope> {
+    let tokens: Vec<&str> = default
+        .iter()
+        .filter(|token| is_known(known, token))
+        .collect();
+    if tokens.is_empty() {
+        return default.is_empty().then(Scope::empty);
+    }
+    Scope::parse(&tokens.join(" ")).ok()
 }
 
 fn invalid_target(refusal: &'static str, sentence: &'static str) -> OAuthError {

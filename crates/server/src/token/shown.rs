@@ -5,14 +5,15 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use tokensmith_jose::Expect;
-use tokensmith_oauth2::{ClientId, Confirmation, Scope, Secret};
+use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, Scope, Secret};
 use tokensmith_store::{RefreshFamily, StoreError, Timestamp};
 use uuid::Uuid;
 
 use super::PresentedToken;
 use crate::{
     app::App,
-    caller::{Caller, ServiceCaller, UserCaller},
+    caller::{self, Caller, ServiceCaller, UserCaller},
+    error::OAuthError,
     keys::ACCESS_TOKEN_TYPE,
 };
 
@@ -42,9 +43,23 @@ pub(crate) struct ShownClaims {
     #[serde(default, deserialize_with = "present")]
     pub(crate) sid: Option<String>,
     #[serde(default, deserialize_with = "present")]
-    grant_id: Option<String>,
+    pub(crate) grant_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) act: Option<Actor>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) may_act: Option<MayAct>,
+    #[serde(default)]
+    pub(crate) derived_from: Lineage,
     #[serde(default, deserialize_with = "present")]
     pub(crate) cnf: Option<Confirmation>,
+}
+
+/// The only party that may act for the subject (RFC 8693 §4.4).
+#[derive(Debug, Deserialize)]
+pub(crate) struct MayAct {
+    pub(crate) sub: String,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) iss: Option<String>,
 }
 
 /// `aud`: one string or a list of them (RFC 7519 §4.1.3).
@@ -73,11 +88,46 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 /// The claims of an access token that this server signed and whose times hold.
 pub(crate) fn access_token(app: &App, text: &str, now: Timestamp) -> Option<ShownClaims> {
+    signed(app, text).filter(|claims| claims.hold(now))
+}
+
+/// The claims of an access token that this server signed, whether or not it is over.
+pub(super) fn signed(app: &App, text: &str) -> Option<ShownClaims> {
     let keys = app.keys().current();
     let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
     let verified = keys.verifying.verify(text, expect).ok()?;
     let claims: ShownClaims = verified.claims().ok()?;
-    claims.hold(app, now).then_some(claims)
+    let is_ours = claims.iss == app.config().issuer.as_str() && claims.r#type == "access";
+    is_ours.then_some(claims)
+}
+
+/// Whether all that a good token rests on is still there: its user and session, its clients, its family, and the tokens
+/// it was made of.
+///
+/// # Errors
+/// 503 when the store does not answer.
+pub(crate) async fn may_act(
+    app: &App,
+    claims: &ShownClaims,
+    now: Timestamp,
+) -> Result<bool, OAuthError> {
+    let Some(shown_by) = claims.caller() else {
+        return Ok(false);
+    };
+    let client = app
+        .registry()
+        .client(app.store(), &claims.client_id)
+        .await?;
+    if client.is_none_or(|client| !client.client.is_active) {
+        return Ok(false);
+    }
+    match caller::check_standing(app, &shown_by, now).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.status().is_server_error() => {
+            Err(OAuthError::unavailable(error.refusal()))
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// The family of a refresh token that was written here, and the generation it names.
@@ -97,14 +147,10 @@ pub(crate) async fn refresh_family(
 }
 
 impl ShownClaims {
-    fn hold(&self, app: &App, now: Timestamp) -> bool {
+    pub(super) fn hold(&self, now: Timestamp) -> bool {
         let now = now.as_seconds();
         let latest_start = now.saturating_add(LEEWAY_SECONDS);
-        self.iss == app.config().issuer.as_str()
-            && self.r#type == "access"
-            && self.exp > now
-            && self.iat <= latest_start
-            && self.nbf.is_none_or(|nbf| nbf <= latest_start)
+        self.exp > now && self.iat <= latest_start && self.nbf.is_none_or(|nbf| nbf <= latest_start)
     }
 
     /// Who would be calling with this token; `None` when it names neither a user nor its client.
@@ -122,17 +168,20 @@ impl ShownClaims {
                 jti: self.jti.clone(),
                 issued_at,
                 expires_at,
+                derived_from: self.derived_from.clone(),
             }));
         }
-        (self.sub == self.client_id.as_str()).then(|| {
-            Caller::Service(ServiceCaller {
-                client_id: self.client_id.clone(),
-                scope: self.scope.clone(),
-                grant_id: self.grant_id.clone(),
-                jti: self.jti.clone(),
-                issued_at,
-                expires_at,
-            })
-        })
+        let is_own = self.sub == self.client_id.as_str();
+        (is_own || self.act.is_some()).then_some(())?;
+        Some(Caller::Service(ServiceCaller {
+            client_id: ClientId::parse(&self.sub).ok()?,
+            issued_to: self.client_id.clone(),
+            scope: self.scope.clone(),
+            grant_id: self.grant_id.clone(),
+            jti: self.jti.clone(),
+            issued_at,
+            expires_at,
+            derived_from: self.derived_from.clone(),
+        }))
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a token about this user may be made at this moment, read anew for each token: the user active, the session
 //! live, the membership there. No grant can forget it, because no grant does it.
 
-use tokensmith_oauth2::ErrorCode;
+use tokensmith_oauth2::{ClientId, ErrorCode};
 use tokensmith_store::{Standing, Timestamp};
 
 use super::Subject;
@@ -25,8 +25,10 @@ pub(super) async fn standing(
             sentence,
         ));
     }
-    let Subject::User(user) = subject else {
-        return Ok(None);
+    let user = match subject {
+        Subject::Client => return Ok(None),
+        Subject::Service(service) => return service_stands(app, service).await.map(|()| None),
+        Subject::User(user) => user,
     };
     let org = user.org_id.as_ref();
     let standing = app
@@ -38,6 +40,15 @@ pub(super) async fn standing(
         return Err(over("membership_over"));
     }
     Ok(Some(standing))
+}
+
+/// The service that a token is about, when another client gets it.
+async fn service_stands(app: &App, service: &ClientId) -> Result<(), OAuthError> {
+    let service = app.registry().client(app.store(), service).await?;
+    if service.is_none_or(|service| !service.client.is_active) {
+        return Err(over("service_over"));
+    }
+    Ok(())
 }
 
 fn over(refusal: &'static str) -> OAuthError {

@@ -8,6 +8,7 @@
 
 mod attack;
 mod dpop;
+mod exchange;
 mod groups;
 mod input;
 mod introspect;

@@ -56,7 +56,7 @@ fn follower(base: &str, server: &TestServer, client: &Registered) -> FeedBuilder
     RevocationFeed::builder(base, &client.id, secret).clock(clock(server))
 }
 
-fn clock(server: &TestServer) -> Clock {
+pub(crate) fn clock(server: &TestServer) -> Clock {
     let app = server.app().clone();
     Clock::from_fn(move || app.clock().now().as_seconds().unsigned_abs())
 }

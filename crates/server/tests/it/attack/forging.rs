@@ -115,7 +115,7 @@ impl Forge {
 }
 
 /// The newest private key of the server, opened as the server opens it.
-async fn signing_key(server: &TestServer) -> SigningKey {
+pub(super) async fn signing_key(server: &TestServer) -> SigningKey {
     let records = server.app().store().signing_keys().await.unwrap();
     let record = records.last().unwrap();
     let sealed = record.sealed_private.as_ref().unwrap();

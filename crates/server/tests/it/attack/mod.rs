@@ -20,6 +20,7 @@ mod sign_in;
 mod slow;
 mod table;
 mod tenants;
+mod token_exchange;
 mod transport;
 mod wire;
 
