@@ -8,7 +8,7 @@ use tokensmith_oauth2::{ClientId, GrantType, Scope};
 use tokensmith_resource_server::{Principal, ResourceServer};
 use tokensmith_store::{
     AuditContext, Client, ExchangeMode, ExchangeRule, OpenFamily, PutClient, PutResource,
-    RefreshFamily, Resource,
+    RefreshFamily, Resource, RevocationKind, Revoke,
 };
 use tokensmith_testkit::{Answer, TestServer, User};
 
@@ -16,7 +16,7 @@ use crate::{
     claims_of,
     dpop::Key,
     introspect::{CHAT, Registered, client, declare_chat},
-    revocation_feed::clock,
+    revocation_feed::{clock, follower, refusal, service_for},
 };
 
 /// The resource behind the chat.
@@ -308,6 +308,41 @@ async fn whatever_ends_the_subject_token_ends_what_was_made_of_it() {
                 again.body
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn validating_services_learn_from_the_feed_what_the_end_of_a_subject_token_means() {
+    for end in ["family", "token", "session", "edge", "gateway"] {
+        let house = House::open().await;
+        let token = house.exchanged().await;
+        let feed = follower(house.server.base(), &house.server, &house.billing).start();
+        let (service, _feed) = service_for(&house.server, feed.unwrap(), BILLING).await;
+        assert_eq!(refusal(&service, &token).await, None, "{end}");
+        let revoke = async |token: &str| {
+            let form = [("token", token)];
+            let answer = house.edge.form(&house.server, "/oauth/revoke", &form);
+            answer.await.expect(200);
+        };
+        match end {
+            "family" => revoke(&house.refresh_token).await,
+            "token" => revoke(&house.subject_token).await,
+            "session" => {
+                let answer = house.alice.post("/api/auth/logout", json!({})).await;
+                answer.expect(200);
+            }
+            client => {
+                let revoke = Revoke {
+                    kind: RevocationKind::Client,
+                    subject: client.to_owned(),
+                    expires_at: house.server.now() + Duration::from_secs(3600),
+                    context: AuditContext::operator(house.server.now()),
+                };
+                assert!(house.server.app().store().write(revoke).await.unwrap());
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(refusal(&service, &token).await, Some(401), "{end}");
     }
 }
 

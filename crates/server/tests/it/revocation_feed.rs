@@ -51,7 +51,7 @@ async fn revoke(server: &TestServer, client: &Registered, token: &str) {
 }
 
 /// Settings that follow this server's feed as `client`, by the server's clock.
-fn follower(base: &str, server: &TestServer, client: &Registered) -> FeedBuilder {
+pub(crate) fn follower(base: &str, server: &TestServer, client: &Registered) -> FeedBuilder {
     let secret = client.secret.clone().unwrap();
     RevocationFeed::builder(base, &client.id, secret).clock(clock(server))
 }
@@ -66,9 +66,18 @@ async fn service(
     server: &TestServer,
     feed: RevocationFeed,
 ) -> (ResourceServer, Arc<RevocationFeed>) {
+    service_for(server, feed, CHAT).await
+}
+
+/// The same for the tokens of another resource.
+pub(crate) async fn service_for(
+    server: &TestServer,
+    feed: RevocationFeed,
+    audience: &str,
+) -> (ResourceServer, Arc<RevocationFeed>) {
     let feed = Arc::new(feed);
     let issuer = server.app().config().issuer.as_str();
-    let service = ResourceServer::builder(issuer, CHAT)
+    let service = ResourceServer::builder(issuer, audience)
         .clock(clock(server))
         .revocations(feed.clone())
         .build()
@@ -91,7 +100,7 @@ async fn becomes_current(feed: &RevocationFeed, is_current: bool) {
 }
 
 /// `None` for an accepted token, else the status.
-async fn refusal(service: &ResourceServer, token: &str) -> Option<u16> {
+pub(crate) async fn refusal(service: &ResourceServer, token: &str) -> Option<u16> {
     let refusal = service.verify(token).await.err()?;
     Some(refusal.status().as_u16())
 }
