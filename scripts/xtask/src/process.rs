@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -119,21 +119,43 @@ impl Server {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// Asks it to drain (SIGTERM) and waits; kills it when it does not end in time.
-    pub fn stop(&mut self) -> Result<()> {
-        let _ = Command::new("sh")
-            .args(["-c", "kill \"$0\"", &self.pid().to_string()])
-            .status();
+    /// Whether the very process that was started still runs.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to drain (SIGTERM).
+    pub fn terminate(&self) -> Result<()> {
+        let kill = ["-c", "kill \"$0\"", &self.pid().to_string()];
+        let sent = Command::new("sh").args(kill).status()?;
+        anyhow::ensure!(sent.success(), "SIGTERM could not be sent");
+        Ok(())
+    }
+
+    /// Waits for its end; kills it when it does not come in time.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         let asked = Instant::now();
         while asked.elapsed() < PATIENCE {
-            if self.child.try_wait()?.is_some() {
-                return Ok(());
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.child.kill()?;
-        self.child.wait()?;
+        self.kill()?;
         bail!("the server did not end within {PATIENCE:?} of SIGTERM and was killed")
+    }
+
+    /// Asks it to drain and waits.
+    pub fn stop(&mut self) -> Result<()> {
+        let _ = self.terminate();
+        self.wait().map(|_| ())
     }
 }
 
