@@ -106,6 +106,9 @@ fn on(
         check::revoked_stay_revoked(&ground, &mut ledger, &mut checked);
         check::newest_are_live(&ground, &mut ledger, &mut checked);
     }
+    if let Some(sentence) = expected(&options.kind, &ledger) {
+        ledger.breaks(sentence);
+    }
     let notes = run.notes.join(", ");
     drop(run);
     check::audit_agrees(&ground, &mut ledger, &mut checked)?;
@@ -117,6 +120,22 @@ fn on(
         );
     }
     Ok(ledger.broken.is_empty())
+}
+
+/// What the counts must show of a fault that took place, and of one that nobody may notice.
+fn expected(kind: &str, ledger: &Ledger) -> Option<String> {
+    let counts = &ledger.counts;
+    match kind {
+        "kill" if counts.unknown == 0 => Some("no request was cut: nothing was tried".to_owned()),
+        "term" if counts.unknown > 0 => Some(format!(
+            "F20: {} requests were not answered",
+            counts.unknown
+        )),
+        "postgres" | "disk-full" if counts.unavailable == 0 => {
+            Some("nothing was answered 503: nothing was tried".to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn report(engine: Engine, ledger: &Ledger, checked: &Checked, notes: &str, took: Duration) {
