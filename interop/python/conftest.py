@@ -25,12 +25,13 @@ class Server:
     def token_url(self):
         return f"{self.url}/oauth/token"
 
-    def register(self, client_id, metadata, *options):
-        """Registers a client by the command line, with further metadata (RFC 7591) and options."""
+    def register(self, client_id, metadata, *options, secret=None):
+        """Registers a client by the command line, with further metadata (RFC 7591), a secret of its own, and options."""
         file = self.data / f"{client_id}.json"
         file.write_text(json.dumps(metadata))
         command = [BINARY, "client", "create", client_id, "--data", self.data, "--metadata", file, *options]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        command += ["--secret-stdin"] if secret else []
+        subprocess.run(command, check=True, input=(secret or "").encode(), stdout=subprocess.DEVNULL)
 
 
 @dataclass(frozen=True)

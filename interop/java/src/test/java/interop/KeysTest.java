@@ -50,7 +50,7 @@ class KeysTest {
     @BeforeAll
     static void register_a_client_with_its_public_key() throws Exception {
         key = newKey();
-        TestServer.register(KEYED, "{\"jwks\":" + new JWKSet(key.toPublicJWK()) + "}",
+        TestServer.register(KEYED, "{\"jwks\":" + new JWKSet(key.toPublicJWK()) + "}", null,
             "--auth-method", "private_key_jwt", "--scope", "groups:read");
     }
 

@@ -99,7 +99,7 @@ class NimbusTest {
 
     @Test
     void renews_the_tokens_of_a_sign_in_until_they_are_revoked() throws Exception {
-        var first = new RefreshToken(TestServer.signIn());
+        var first = new RefreshToken(TestServer.signIn("refresh_token"));
         var second = send(renewal(first)).toSuccessResponse().getTokens().getRefreshToken();
         assertNotEquals(first, second);
         var revocation = new TokenRevocationRequest(server.getRevocationEndpointURI(), new ClientID(ACCOUNT_CLIENT), second);

@@ -72,7 +72,7 @@ class SpringTest {
 
     @Test
     void renews_the_tokens_of_a_sign_in() throws Exception {
-        var first = TestServer.signIn();
+        var first = TestServer.signIn("refresh_token");
         var answer = renew(first);
         assertNotEquals(first, answer.getTokenValue());
     }

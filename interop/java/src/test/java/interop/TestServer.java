@@ -30,25 +30,32 @@ final class TestServer {
         return URI.create(ISSUER + path);
     }
 
-    /** Signs Alice in, in the older clients' spelling; the refresh token of her answer. */
-    static String signIn() throws IOException, InterruptedException, ParseException {
+    /** Signs Alice in, in the older clients' spelling; one member of her answer. */
+    static String signIn(String member) throws IOException, InterruptedException, ParseException {
         var body = "{\"email\":\"alice.admin@example.com\",\"password\":\"correct horse battery staple\"}";
         var request = HttpRequest.newBuilder(uri("/auth/login"))
             .header("Content-Type", "application/json")
             .POST(HttpRequest.BodyPublishers.ofString(body))
             .build();
         var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
-        return JSONObjectUtils.getString(JSONObjectUtils.parse(answer.body()), "refresh_token");
+        return JSONObjectUtils.getString(JSONObjectUtils.parse(answer.body()), member);
     }
 
-    /** Registers a client by the command line, with further metadata (RFC 7591) and options. */
-    static void register(String id, String metadata, String... options) throws IOException, InterruptedException {
+    /** Registers a client by the command line, with further metadata (RFC 7591), a secret or null, and options. */
+    static void register(String id, String metadata, String secret, String... options)
+            throws IOException, InterruptedException {
         var data = System.getenv("TOKENSMITH_DATA");
         var file = Files.writeString(Path.of(data, id + ".json"), metadata);
         var command = new ArrayList<>(List.of(System.getenv("TOKENSMITH_BIN"), "client", "create", id));
         command.addAll(List.of("--data", data, "--metadata", file.toString()));
         command.addAll(List.of(options));
+        if (secret != null) {
+            command.add("--secret-stdin");
+        }
         var process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        try (var input = process.getOutputStream()) {
+            input.write((secret == null ? "" : secret).getBytes(StandardCharsets.UTF_8));
+        }
         var said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         if (process.waitFor() != 0) {
             throw new IllegalStateException(said);
