@@ -1,4 +1,5 @@
-//! Adds the bearer header to requests and, after a 401, tries once more with a fresh token.
+//! Adds the token to requests, with a proof if it is bound to a key, and after a 401 tries once more: with a fresh
+//! token, or with the nonce that the server asked for (RFC 9449 §9).
 //! It refuses to repeat a request whose body cannot be sent again, and leaves a request alone that already
 //! carries an `Authorization` header.
 
@@ -11,10 +12,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use tower::{Layer, Service, ServiceExt};
 
-use crate::{AccessToken, TokenError, TokenSource};
+use crate::{
+    AccessToken, TokenError, TokenSource,
+    dpop::{PROOF, asks_for_nonce},
+};
 
 /// The tower layer that makes an [`Authorized`] service.
 pub struct AuthorizeLayer<S>(Arc<S>);
@@ -100,6 +104,9 @@ pub enum AuthorizedError<E> {
     /// There is no token.
     #[error(transparent)]
     Token(TokenError),
+    /// The token is bound to a key, and the request has no absolute address that a proof could name.
+    #[error("a request with a bound token needs an absolute address")]
+    Address,
     /// The wrapped client failed.
     #[error(transparent)]
     Inner(E),
@@ -146,34 +153,55 @@ where
     }
     let token = source.token().await.map_err(AuthorizedError::Token)?;
     let replay = request.replay();
-    let first = inner
-        .call(authorized(request, &token))
-        .await
-        .map_err(AuthorizedError::Inner)?;
+    let url = token.key().map(|_| request.url()).unwrap_or_default();
+    let authorized = authorize(request, &token).ok_or(AuthorizedError::Address)?;
+    let first = inner.call(authorized).await;
+    let first = first.map_err(AuthorizedError::Inner)?;
+    let has_new_nonce = learn(&token, &url, &first);
     if first.status() != StatusCode::UNAUTHORIZED {
         return Ok(first);
     }
-    source.invalidate(&token);
+    let is_about_nonce = has_new_nonce && asks_for_nonce(first.headers());
+    if !is_about_nonce {
+        source.invalidate(&token);
+    }
     let Some(replay) = replay else {
         return Ok(first);
     };
+    let again = if is_about_nonce {
+        Some(token)
+    } else {
+        source.token().await.ok().filter(|fresh| *fresh != token)
+    };
     // Without another token the 401 is the honest answer.
-    let Some(fresh) = source.token().await.ok().filter(|fresh| *fresh != token) else {
+    let Some(again) = again else {
         return Ok(first);
     };
     drop(first);
+    let authorized = authorize(replay, &again).ok_or(AuthorizedError::Address)?;
     let ready = inner.ready().await.map_err(AuthorizedError::Inner)?;
-    ready
-        .call(authorized(replay, &fresh))
-        .await
-        .map_err(AuthorizedError::Inner)
+    let second = ready.call(authorized).await;
+    let second = second.map_err(AuthorizedError::Inner)?;
+    learn(&again, &url, &second);
+    Ok(second)
 }
 
-fn authorized<Q: Call>(mut request: Q, token: &AccessToken) -> Q {
-    request
-        .headers_mut()
-        .insert(header::AUTHORIZATION, token.header_value());
-    request
+/// The request with the token, and a proof if the token is bound; `None` when there is nothing a proof could name.
+fn authorize<Q: Call>(mut request: Q, token: &AccessToken) -> Option<Q> {
+    if let Some(key) = token.key() {
+        let proof = key.proof(&request.method(), &request.url(), Some(token.expose()))?;
+        request.headers_mut().insert(PROOF, proof);
+    }
+    let value = token.header_value();
+    request.headers_mut().insert(header::AUTHORIZATION, value);
+    Some(request)
+}
+
+/// Keeps the nonce of an answer; says whether it is a new one.
+fn learn(token: &AccessToken, url: &str, answer: &impl Answer) -> bool {
+    token
+        .key()
+        .is_some_and(|key| key.learn(url, answer.headers()))
 }
 
 /// A request this service understands.
@@ -182,6 +210,10 @@ pub trait Call: Send + Sized + 'static {
     fn replay(&self) -> Option<Self>;
     /// Its headers.
     fn headers_mut(&mut self) -> &mut HeaderMap;
+    /// Its method.
+    fn method(&self) -> Method;
+    /// Its address.
+    fn url(&self) -> String;
 }
 
 impl Call for reqwest::Request {
@@ -191,6 +223,14 @@ impl Call for reqwest::Request {
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
         Self::headers_mut(self)
+    }
+
+    fn method(&self) -> Method {
+        Self::method(self).clone()
+    }
+
+    fn url(&self) -> String {
+        Self::url(self).to_string()
     }
 }
 
@@ -202,22 +242,40 @@ impl<B: Clone + Send + 'static> Call for http::Request<B> {
     fn headers_mut(&mut self) -> &mut HeaderMap {
         Self::headers_mut(self)
     }
+
+    fn method(&self) -> Method {
+        Self::method(self).clone()
+    }
+
+    fn url(&self) -> String {
+        self.uri().to_string()
+    }
 }
 
 /// An answer with a status.
 pub trait Answer: Send {
     /// The status.
     fn status(&self) -> StatusCode;
+    /// The headers.
+    fn headers(&self) -> &HeaderMap;
 }
 
 impl Answer for reqwest::Response {
     fn status(&self) -> StatusCode {
         Self::status(self)
     }
+
+    fn headers(&self) -> &HeaderMap {
+        Self::headers(self)
+    }
 }
 
 impl<B: Send> Answer for http::Response<B> {
     fn status(&self) -> StatusCode {
         Self::status(self)
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        Self::headers(self)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokensmith_oauth2::ErrorCode;
 use tokio::time::Instant;
 
 /// Why there is no token, and when it is worth asking again.
@@ -45,6 +46,13 @@ pub enum TokenErrorKind {
     Stopped,
 }
 
+impl TokenErrorKind {
+    /// Whether the server refused with this code.
+    pub(crate) fn is(&self, code: ErrorCode) -> bool {
+        matches!(self, Self::Refused { error } if error == code.as_str())
+    }
+}
+
 impl TokenError {
     pub(crate) fn new(kind: TokenErrorKind, retry_at: Instant) -> Self {
         Self { kind, retry_at }
@@ -81,6 +89,9 @@ pub enum SettingsError {
     /// The HTTP client could not be built, for want of root certificates for instance.
     #[error("the HTTP client could not be built: {0}")]
     HttpClient(String),
+    /// The DPoP key cannot be used.
+    #[error("the DPoP key: {0}")]
+    DpopKey(String),
     /// A [`ServiceTokenSet`](crate::ServiceTokenSet) holds as many managers in use as it may.
     #[error("the set already holds {0} managers in use")]
     TooMany(usize),

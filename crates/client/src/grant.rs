@@ -1,19 +1,21 @@
 //! One client_credentials request (RFC 6749 §4.4) and the strict reading of its answer.
-//! It refuses another token type, a token that is no token, a lifetime of zero or less, and an answer in
+//! It refuses another token type, a bearer token where a bound one was asked for, a token that is no token, a lifetime of zero or less, and an answer in
 //! which a member appears twice.
 
 use std::time::Duration;
 
-use http::header;
+use http::{Method, header};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use tokensmith_jose::strict_json;
-use tokensmith_oauth2::{basic, form};
+use tokensmith_oauth2::{ErrorCode, basic, form};
 use url::Url;
 
 use crate::{
-    AccessToken, ClientAuthentication, ServiceClient, TokenErrorKind, http_client,
+    AccessToken, ClientAuthentication, DpopKey, ServiceClient, TokenErrorKind,
+    dpop::PROOF,
+    http_client,
     pace::{DEFAULT_LIFETIME, Failure, MAX_LIFETIME},
 };
 
@@ -52,18 +54,39 @@ pub(crate) async fn request(
     endpoint: &Url,
     client: &ServiceClient,
 ) -> Result<Granted, Denied> {
-    let response = prepare(http, endpoint, client)
-        .send()
+    let (response, has_new_nonce) = send(http, endpoint, client).await?;
+    match outcome(response, client).await {
+        // The server wants its nonce repeated and has just sent it (RFC 9449 §8): once more, not for ever.
+        Err(denied) if has_new_nonce && denied.kind.is(ErrorCode::UseDpopNonce) => {
+            let (response, _) = send(http, endpoint, client).await?;
+            outcome(response, client).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// The answer, and whether it brought a new nonce for proofs.
+async fn send(
+    http: &Client,
+    endpoint: &Url,
+    client: &ServiceClient,
+) -> Result<(Response, bool), Denied> {
+    let request = prepare(http, endpoint, client);
+    let response = request.send().await.map_err(Denied::unreachable)?;
+    let key = client.key.dpop.as_ref();
+    let has_new_nonce = key.is_some_and(|key| key.learn(endpoint.as_str(), response.headers()));
+    Ok((response, has_new_nonce))
+}
+
+async fn outcome(response: Response, client: &ServiceClient) -> Result<Granted, Denied> {
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    let body = http_client::body(response)
         .await
         .map_err(Denied::unreachable)?;
-    if response.status() == StatusCode::OK {
-        let body = http_client::body(response)
-            .await
-            .map_err(Denied::unreachable)?;
-        return read(&body)
-            .map_err(|reason| Denied::passing(TokenErrorKind::Answer(reason), reason));
-    }
-    Err(refusal(response).await)
+    read(&body, client.key.dpop.as_ref())
+        .map_err(|reason| Denied::passing(TokenErrorKind::Answer(reason), reason))
 }
 
 fn prepare(http: &Client, endpoint: &Url, client: &ServiceClient) -> RequestBuilder {
@@ -75,10 +98,14 @@ fn prepare(http: &Client, endpoint: &Url, client: &ServiceClient) -> RequestBuil
             .iter()
             .map(|resource| ("resource", resource.as_str())),
     );
-    let request = http
+    let mut request = http
         .post(endpoint.clone())
         .header(header::ACCEPT, "application/json")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let dpop = key.dpop.as_ref();
+    if let Some(proof) = dpop.and_then(|dpop| dpop.proof(&Method::POST, endpoint.as_str(), None)) {
+        request = request.header(PROOF, proof);
+    }
     match key.authentication {
         ClientAuthentication::Basic => request.header(
             header::AUTHORIZATION,
@@ -109,14 +136,18 @@ struct Answer {
     expires_in: Value,
 }
 
-fn read(body: &[u8]) -> Result<Granted, &'static str> {
+fn read(body: &[u8], key: Option<&DpopKey>) -> Result<Granted, &'static str> {
     let answer: Answer =
         strict_json::from_slice(body).map_err(|_| "it is not a JSON token response")?;
-    if !answer.token_type.eq_ignore_ascii_case("bearer") {
-        return Err("the token type is not Bearer");
-    }
-    let token =
-        AccessToken::new(&answer.access_token).ok_or("the access token is empty or malformed")?;
+    let is = |token_type| answer.token_type.eq_ignore_ascii_case(token_type);
+    let token = match key {
+        Some(key) if is("dpop") => AccessToken::bound(&answer.access_token, key.clone()),
+        None if is("bearer") => AccessToken::new(&answer.access_token),
+        // A bearer token in the place of a bound one would protect nobody (RFC 9449 §5).
+        Some(_) => return Err("the token type is not DPoP"),
+        None => return Err("the token type is not Bearer"),
+    };
+    let token = token.ok_or("the access token is empty or malformed")?;
     Ok(Granted {
         token,
         lifetime: lifetime(&answer.expires_in)?,
@@ -197,7 +228,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Granted, &'static str> {
-        read(text.as_bytes())
+        read(text.as_bytes(), None)
     }
 
     fn lifetime_of(expires_in: &str) -> Result<u64, &'static str> {
@@ -243,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_token_is_wanted_or_refused() {
+        let key = DpopKey::generate().unwrap();
+        let body = |token_type| format!(r#"{{"access_token":"t","token_type":"{token_type}"}}"#);
+        let granted = read(body("dpop").as_bytes(), Some(&key)).unwrap();
+        assert_eq!(granted.token.header_value(), "DPoP t");
+        assert!(read(body("Bearer").as_bytes(), Some(&key)).is_err());
+    }
+
+    #[test]
     fn an_answer_without_exactly_one_plain_token_is_refused() {
         let bodies = [
             "",
@@ -267,9 +307,9 @@ mod tests {
     proptest! {
         #[test]
         fn reading_never_panics_and_never_yields_a_zero_lifetime(body in any::<Vec<u8>>(), expires_in in "[-0-9.eE\"]{0,8}") {
-            let _ = read(&body);
+            let _ = read(&body, None);
             let text = format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{expires_in}}}"#);
-            if let Ok(granted) = read(text.as_bytes()) {
+            if let Ok(granted) = read(text.as_bytes(), None) {
                 prop_assert!(granted.lifetime >= Duration::from_secs(1));
             }
         }

@@ -3,6 +3,7 @@
 mod access_token;
 mod authorized;
 mod discovery;
+mod dpop;
 mod error;
 mod grant;
 mod http_client;
@@ -14,6 +15,7 @@ mod source;
 
 pub use access_token::AccessToken;
 pub use authorized::{AuthorizeLayer, Authorized, AuthorizedError};
+pub use dpop::DpopKey;
 pub use error::{SettingsError, TokenError, TokenErrorKind};
 pub use service_client::{ClientAuthentication, ServiceClient, TokenEndpoint};
 pub use service_token::ServiceTokenManager;

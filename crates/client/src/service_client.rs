@@ -6,7 +6,7 @@ use std::{env, fs};
 use tokensmith_oauth2::{ClientId, ResourceIndicator, Scope, Secret};
 use url::{Host, Url};
 
-use crate::SettingsError;
+use crate::{DpopKey, SettingsError};
 
 /// Where tokens are granted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +42,7 @@ pub(crate) struct Key {
     pub(crate) authentication: ClientAuthentication,
     pub(crate) scope: Option<Scope>,
     pub(crate) resources: Vec<ResourceIndicator>,
+    pub(crate) dpop: Option<DpopKey>,
 }
 
 impl ServiceClient {
@@ -54,6 +55,7 @@ impl ServiceClient {
             authentication,
             scope: None,
             resources: Vec::new(),
+            dpop: None,
         };
         Self {
             key,
@@ -101,6 +103,13 @@ impl ServiceClient {
     #[must_use]
     pub fn authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.key.authentication = authentication;
+        self
+    }
+
+    /// Asks for tokens that are bound to this key (DPoP, RFC 9449), and refuses others.
+    #[must_use]
+    pub fn dpop(mut self, key: DpopKey) -> Self {
+        self.key.dpop = Some(key);
         self
     }
 

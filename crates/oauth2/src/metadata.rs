@@ -147,6 +147,9 @@ pub struct ProtectedResourceMetadata {
     /// How a token may be sent: `header` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bearer_methods_supported: Vec<String>,
+    /// Signatures of proofs (RFC 9449), where it takes bound tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dpop_signing_alg_values_supported: Vec<String>,
     /// A name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,

@@ -1,4 +1,4 @@
-//! Where a token may stand: one `Authorization: Bearer` header (RFC 6750 section 2.1).
+//! Where a token may stand: one `Authorization` header, as `Bearer` (RFC 6750 section 2.1) or `DPoP` (RFC 9449 section 7.1).
 //! Refuses the query parameter and the form field of sections 2.2 and 2.3, and more than one header.
 
 use http::header::AUTHORIZATION;
@@ -12,8 +12,24 @@ const NOT_IN_QUERY: &str = "an access token belongs in the Authorization header,
 pub(crate) const NOT_IN_FORM: &str =
     "an access token belongs in the Authorization header, not in the body";
 
+/// A token and the scheme in which it was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shown<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) by_dpop: bool,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn as_bearer(token: &'a str) -> Self {
+        Self {
+            token,
+            by_dpop: false,
+        }
+    }
+}
+
 /// The token of a request; `None` when it has none or authenticates by another scheme.
-pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a str>, Cause> {
+pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<Shown<'a>>, Cause> {
     if uri
         .query()
         .is_some_and(|query| names_token(query.as_bytes()))
@@ -28,15 +44,19 @@ pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a 
         return Err(Cause::Misplaced(ONE_HEADER));
     }
     // A header outside ASCII is no other scheme but a bad token, so that an optional caller is not let in without it.
-    Ok(value.to_str().map_or(Some(""), credentials))
+    let nothing = Some(Shown::as_bearer(""));
+    Ok(value.to_str().map_or(nothing, credentials))
 }
 
-/// What follows the scheme `Bearer`, whose name has no case (RFC 9110 section 11.1).
-fn credentials(value: &str) -> Option<&str> {
+/// What follows the scheme `Bearer` or `DPoP`, whose names have no case (RFC 9110 section 11.1).
+fn credentials(value: &str) -> Option<Shown<'_>> {
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim_start_matches(' '))
+    let by_dpop = scheme.eq_ignore_ascii_case("dpop");
+    let is_ours = by_dpop || scheme.eq_ignore_ascii_case("bearer");
+    is_ours.then(|| Shown {
+        token: token.trim_start_matches(' '),
+        by_dpop,
+    })
 }
 
 /// Whether a query or form holds the parameter `access_token`, however it is escaped.
@@ -57,7 +77,7 @@ mod tests {
         }
         let uri: Uri = uri.parse().unwrap();
         match token(&headers, &uri) {
-            Ok(token) => Ok(token.map(str::to_owned)),
+            Ok(shown) => Ok(shown.map(|shown| shown.token.to_owned())),
             Err(Cause::Misplaced(_)) => Err(400),
             Err(other) => panic!("{other:?}"),
         }
@@ -72,15 +92,20 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_no_token() {
-        for value in [
-            "Basic abc",
-            "DPoP abc",
-            "Bearerabc",
-            "abc",
-            "",
-            " Bearer abc",
+    fn the_scheme_of_bound_tokens_is_told_apart_in_any_case() {
+        for (value, by_dpop) in [
+            ("DPoP abc", true),
+            ("dpop abc", true),
+            ("Bearer abc", false),
         ] {
+            let token = "abc";
+            assert_eq!(credentials(value), Some(Shown { token, by_dpop }));
+        }
+    }
+
+    #[test]
+    fn other_schemes_are_no_token() {
+        for value in ["Basic abc", "Bearerabc", "abc", "", " Bearer abc"] {
             assert_eq!(read(&[value], "/"), Ok(None), "{value:?}");
         }
         assert_eq!(read(&[], "/?a=access_token"), Ok(None));
@@ -95,7 +120,7 @@ mod tests {
         );
         assert!(matches!(
             token(&headers, &Uri::from_static("/")),
-            Ok(Some(""))
+            Ok(Some(Shown { token: "", .. }))
         ));
     }
 

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokensmith_jose::dpop::NonceKey;
 use tokensmith_jose::{JwkSet, KeyError};
 use tokensmith_oauth2::ScopeHierarchy;
 use tokensmith_oauth2::metadata::{OAUTH_AUTHORIZATION_SERVER, well_known_url};
 use url::Url;
 
+use crate::dpop::Dpop;
 use crate::keys::{Fetch, Keys, Lifetimes, Source, is_safe};
 use crate::legacy::Legacy;
 use crate::seen::Seen;
 use crate::server::{Revocations, Shared};
-use crate::{Clock, ResourceServer};
+use crate::{Clock, Replays, ResourceServer};
 
 /// Why the settings cannot work.
 #[derive(Debug, Error)]
@@ -26,6 +28,9 @@ pub enum ConfigError {
     /// The issuer or the JWKS address is no URL that may be fetched: https, or http on loopback.
     #[error("{0} is neither an https address nor one of this machine")]
     Address(String),
+    /// The public address is no http or https address without query and fragment.
+    #[error("{0} is no http or https address that a path can follow")]
+    PublicAddress(String),
     /// The configured key set is unusable.
     #[error("the configured keys: {0}")]
     Keys(#[from] KeyError),
@@ -51,6 +56,10 @@ pub struct Builder {
     remembered_tokens: usize,
     clock: Clock,
     revocations: Option<Arc<dyn Revocations>>,
+    public_url: Option<String>,
+    dpop_nonces: Option<NonceKey>,
+    replays: Option<Arc<dyn Replays>>,
+    remembered_proofs: usize,
     hierarchy: ScopeHierarchy,
     scopes_supported: Vec<String>,
     resource_metadata: Option<String>,
@@ -79,6 +88,10 @@ impl Builder {
             remembered_tokens: 10_000,
             clock: Clock::system(),
             revocations: None,
+            public_url: None,
+            dpop_nonces: None,
+            replays: None,
+            remembered_proofs: 200_000,
             hierarchy: ScopeHierarchy::default(),
             scopes_supported: Vec::new(),
             resource_metadata: None,
@@ -161,6 +174,40 @@ impl Builder {
         }
     }
 
+    /// Takes tokens that are bound to a key (DPoP, RFC 9449), too. `address` is where callers reach this service, for
+    /// instance `https://api.example.com/chat`: a proof must name it followed by the path of its request.
+    pub fn public_url(self, address: impl Into<String>) -> Self {
+        Self {
+            public_url: Some(address.into()),
+            ..self
+        }
+    }
+
+    /// Demands that proofs repeat a nonce of this service (RFC 9449 section 9). Processes that stand for one service
+    /// share the secret; nothing is remembered.
+    pub fn dpop_nonces(self, secret: impl AsRef<[u8]>) -> Self {
+        Self {
+            dpop_nonces: Some(NonceKey::new(secret.as_ref())),
+            ..self
+        }
+    }
+
+    /// Remembers used proofs here instead of in this process.
+    pub fn replays(self, replays: Arc<dyn Replays>) -> Self {
+        Self {
+            replays: Some(replays),
+            ..self
+        }
+    }
+
+    /// How many used proofs are remembered in this process; 200,000. Past it old proofs are refused with 503.
+    pub fn remembered_proofs(self, count: usize) -> Self {
+        Self {
+            remembered_proofs: count,
+            ..self
+        }
+    }
+
     /// Which scopes imply others; none do unless declared.
     pub fn scope_hierarchy(self, hierarchy: ScopeHierarchy) -> Self {
         Self { hierarchy, ..self }
@@ -191,6 +238,18 @@ impl Builder {
             return Err(ConfigError::Identifier);
         }
         let keys = self.open_keys()?;
+        let dpop = match &self.public_url {
+            Some(address) => {
+                check_public_url(address)?;
+                Some(Dpop::new(
+                    address,
+                    self.dpop_nonces,
+                    self.replays,
+                    self.remembered_proofs,
+                ))
+            }
+            None => None,
+        };
         let legacy = self
             .legacy
             .map(|(secret, algorithm)| Legacy::new(&secret, &algorithm))
@@ -203,6 +262,7 @@ impl Builder {
             seen: Seen::new(self.remembered_tokens),
             clock: self.clock,
             revocations: self.revocations,
+            dpop,
             hierarchy: self.hierarchy,
             scopes_supported: self.scopes_supported,
             resource_metadata: self.resource_metadata.map(Arc::from),
@@ -234,4 +294,15 @@ impl Builder {
             .filter(|address| is_safe(address, self.allow_plain_http));
         safe.ok_or_else(|| ConfigError::Address(shown.to_owned()))
     }
+}
+
+/// An http or https address to which a path can be added. TLS may end before this service, so it is not demanded here.
+fn check_public_url(address: &str) -> Result<(), ConfigError> {
+    let url = Url::parse(address).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    url.map(drop)
+        .ok_or_else(|| ConfigError::PublicAddress(address.to_owned()))
 }

@@ -184,10 +184,19 @@ where
     }
 }
 
-/// What the layer of the same server found, else what the request says.
-async fn find(server: &ResourceServer, parts: &Parts) -> Result<Option<Caller>, Refusal> {
-    match parts.extensions.get::<Caller>() {
-        Some(caller) if caller.server().is_same(server) => Ok(Some(caller.clone())),
-        _ => server.authenticate(&parts.headers, &parts.uri).await,
+/// What the layer or an extractor of the same server found before, else what the request says: a proof is good once,
+/// so a request is judged once.
+pub(crate) async fn find(
+    server: &ResourceServer,
+    parts: &mut Parts,
+) -> Result<Option<Caller>, Refusal> {
+    let found = parts.extensions.get::<Caller>();
+    if let Some(caller) = found.filter(|caller| caller.server().is_same(server)) {
+        return Ok(Some(caller.clone()));
     }
+    let caller = server.authenticate(parts).await?;
+    if let Some(caller) = &caller {
+        parts.extensions.insert(caller.clone());
+    }
+    Ok(caller)
 }

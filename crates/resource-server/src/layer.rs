@@ -12,8 +12,9 @@ use http::header::CONTENT_TYPE;
 use tower::{Layer, Service};
 
 use crate::bearer::{NOT_IN_FORM, names_token};
+use crate::caller::find;
 use crate::refusal::Cause;
-use crate::{Caller, Refusal, ResourceServer};
+use crate::{Refusal, ResourceServer};
 
 /// The largest form that is looked through; a larger one is answered 413.
 const MAX_FORM: usize = 1024 * 1024;
@@ -53,7 +54,7 @@ impl<S> Layer<S> for AuthenticateLayer {
     }
 }
 
-/// A service behind authentication; the [`Caller`] stands in the request's extensions.
+/// A service behind authentication; the [`Caller`](crate::Caller) stands in the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Authenticate<S> {
     inner: S,
@@ -89,26 +90,13 @@ where
 
 impl AuthenticateLayer {
     async fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Refusal> {
-        let (parts, body) = request.into_parts();
-        let caller = self.caller(&parts.headers, &parts.uri).await?;
-        let request = Request::from_parts(parts, body);
-        let mut request = self.without_token_in_form(request).await?;
-        if let Some(caller) = caller {
-            request.extensions_mut().insert(caller);
-        }
-        Ok(request)
-    }
-
-    async fn caller(
-        &self,
-        headers: &http::HeaderMap,
-        uri: &http::Uri,
-    ) -> Result<Option<Caller>, Refusal> {
-        let caller = self.server.authenticate(headers, uri).await?;
+        let (mut parts, body) = request.into_parts();
+        let caller = find(&self.server, &mut parts).await?;
         if caller.is_none() && !self.is_optional {
             return Err(self.server.refusal(Cause::NoToken));
         }
-        Ok(caller)
+        self.without_token_in_form(Request::from_parts(parts, body))
+            .await
     }
 
     async fn without_token_in_form(

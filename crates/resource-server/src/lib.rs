@@ -1,4 +1,4 @@
-//! Turns a bearer token into a [`Principal`]: a tower layer, axum extractors and guards for scope, permission and role.
+//! Turns an access token into a [`Principal`]: a tower layer, axum extractors and guards for scope, permission and role.
 //!
 //! Tokens are JWT access tokens (RFC 9068), verified offline against the issuer's published keys (RFC 8414, RFC 7517).
 //! Refuses tokens in query or body, tokens of another issuer, audience or type, claims of the wrong JSON type,
@@ -44,6 +44,7 @@ mod builder;
 mod caller;
 mod claims;
 mod clock;
+mod dpop;
 mod feed;
 mod keys;
 mod layer;
@@ -58,6 +59,7 @@ mod server;
 pub use builder::{Builder, ConfigError};
 pub use caller::Caller;
 pub use clock::Clock;
+pub use dpop::Replays;
 pub use feed::{FeedBuilder, RevocationFeed, WhenLost};
 pub use layer::{Authenticate, AuthenticateLayer};
 pub use principal::{AccessToken, Principal, ServicePrincipal, UserPrincipal};

@@ -2,6 +2,7 @@
 
 use axum::routing::get;
 use axum::{Json, Router};
+use tokensmith_jose::dpop::ALGORITHMS;
 use tokensmith_oauth2::ProtectedResourceMetadata;
 use tokensmith_oauth2::metadata::OAUTH_PROTECTED_RESOURCE;
 use url::Url;
@@ -17,8 +18,15 @@ impl ResourceServer {
             authorization_servers: vec![shared.issuer.clone()],
             scopes_supported: shared.scopes_supported.clone(),
             bearer_methods_supported: vec!["header".to_owned()],
+            dpop_signing_alg_values_supported: self.proof_algorithms(),
             ..ProtectedResourceMetadata::default()
         }
+    }
+
+    fn proof_algorithms(&self) -> Vec<String> {
+        let takes_dpop = self.shared().dpop.is_some();
+        let names = ALGORITHMS.iter().filter(|_| takes_dpop);
+        names.map(ToString::to_string).collect()
     }
 
     /// A router that serves the document, at the path of the configured metadata address or else the well-known one.

@@ -1,4 +1,4 @@
-//! Refusals and the responses they become: RFC 6750 section 3 challenges over an RFC 9457 problem that also has `detail`.
+//! Refusals and the responses they become: challenges of RFC 6750 section 3 and RFC 9449 section 7.1 over an RFC 9457 problem that also has `detail`.
 //! The sentences are public; none of them holds any part of a token.
 
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use thiserror::Error;
 use tokensmith_jose::VerifyError;
-use tokensmith_oauth2::challenge::Bearer;
+use tokensmith_jose::dpop::{ALGORITHM_NAMES, ProofError};
+use tokensmith_oauth2::challenge::{Bearer, Dpop};
 use tokensmith_oauth2::{ErrorCode, Scope};
 
 /// Seconds after which a caller may try again while the issuer's keys cannot be had.
@@ -46,6 +47,12 @@ pub enum TokenError {
     /// The token is bound to a key (RFC 7800) and came without proof of it.
     #[error("the token is bound to a key and may not be used as a bearer token")]
     SenderConstrained,
+    /// The proof of the key does not hold (RFC 9449 section 4.3).
+    #[error("the proof: {0}")]
+    Proof(ProofError),
+    /// There is not one new proof of the token's key, or the token has none.
+    #[error("{0}")]
+    Unproven(&'static str),
     /// The token was revoked.
     #[error("the token was revoked")]
     Revoked,
@@ -57,6 +64,7 @@ pub enum TokenError {
 pub struct Refusal {
     cause: Cause,
     resource_metadata: Option<Arc<str>>,
+    takes_dpop: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +77,8 @@ pub(crate) enum Cause {
     Forbidden(&'static str),
     Unavailable,
     RevocationsUnknown,
+    NeedsNonce(String),
+    ReplaysUnknown,
 }
 
 impl From<TokenError> for Cause {
@@ -84,21 +94,24 @@ impl From<VerifyError> for Cause {
 }
 
 impl Refusal {
-    pub(crate) fn new(cause: Cause, resource_metadata: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(cause: Cause, resource_metadata: Option<Arc<str>>, takes_dpop: bool) -> Self {
         Self {
             cause,
             resource_metadata,
+            takes_dpop,
         }
     }
 
     /// The status of the response.
     pub fn status(&self) -> StatusCode {
         match &self.cause {
-            Cause::NoToken | Cause::Token(_) => StatusCode::UNAUTHORIZED,
+            Cause::NoToken | Cause::Token(_) | Cause::NeedsNonce(_) => StatusCode::UNAUTHORIZED,
             Cause::Misplaced(_) => StatusCode::BAD_REQUEST,
             Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Cause::Scope(_) | Cause::Forbidden(_) => StatusCode::FORBIDDEN,
-            Cause::Unavailable | Cause::RevocationsUnknown => StatusCode::SERVICE_UNAVAILABLE,
+            Cause::Unavailable | Cause::RevocationsUnknown | Cause::ReplaysUnknown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -113,6 +126,10 @@ impl Refusal {
     fn code(&self) -> Option<ErrorCode> {
         match &self.cause {
             Cause::Misplaced(_) => Some(ErrorCode::InvalidRequest),
+            Cause::Token(TokenError::Proof(_) | TokenError::Unproven(_)) => {
+                Some(ErrorCode::InvalidDpopProof)
+            }
+            Cause::NeedsNonce(_) => Some(ErrorCode::UseDpopNonce),
             Cause::Token(_) => Some(ErrorCode::InvalidToken),
             Cause::Scope(_) => Some(ErrorCode::InsufficientScope),
             _ => None,
@@ -128,6 +145,8 @@ impl Refusal {
             Cause::Scope(scope) => format!("the scope {scope} is required"),
             Cause::Unavailable => "the issuer's keys are not available".to_owned(),
             Cause::RevocationsUnknown => "the issuer cannot be asked about revocations".to_owned(),
+            Cause::NeedsNonce(_) => "the proof must repeat the nonce of DPoP-Nonce".to_owned(),
+            Cause::ReplaysUnknown => "nobody can say whether the proof is new".to_owned(),
         }
     }
 
@@ -143,6 +162,23 @@ impl Refusal {
             Some(url) => challenge.resource_metadata(url.to_string()),
             None => challenge,
         })
+    }
+
+    /// The challenge in each scheme that helps: a matter of proofs is told in the scheme of proofs alone.
+    fn challenges(&self) -> Vec<String> {
+        let Some(bearer) = self.challenge() else {
+            return Vec::new();
+        };
+        let dpop = || Dpop::new(bearer.clone(), ALGORITHM_NAMES).to_string();
+        match &self.cause {
+            _ if !self.takes_dpop => vec![bearer.to_string()],
+            Cause::NeedsNonce(_) => vec![dpop()],
+            Cause::Token(
+                TokenError::Proof(_) | TokenError::Unproven(_) | TokenError::SenderConstrained,
+            ) => vec![dpop()],
+            Cause::NoToken | Cause::Token(_) => vec![bearer.to_string(), dpop()],
+            _ => vec![bearer.to_string()],
+        }
     }
 
     fn body(&self) -> String {
@@ -168,16 +204,19 @@ impl IntoResponse for Refusal {
             HeaderValue::from_static("application/problem+json"),
         )];
         let mut response = (self.status(), problem, self.body()).into_response();
-        let challenge = self
-            .challenge()
-            .and_then(|challenge| HeaderValue::try_from(challenge.to_string()).ok());
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        let headers = response.headers_mut();
+        for challenge in self.challenges() {
+            if let Ok(challenge) = HeaderValue::try_from(challenge) {
+                headers.append(WWW_AUTHENTICATE, challenge);
+            }
         }
-        if matches!(self.cause, Cause::Unavailable | Cause::RevocationsUnknown) {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_SECONDS)));
+        if let Cause::NeedsNonce(nonce) = &self.cause
+            && let Ok(nonce) = HeaderValue::from_str(nonce)
+        {
+            headers.insert("dpop-nonce", nonce);
+        }
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(RETRY_SECONDS)));
         }
         response
     }

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Uri};
+use http::request::Parts;
 use tokensmith_jose::{Expect, MAX_TOKEN, Verified, VerifyError};
-use tokensmith_oauth2::ScopeHierarchy;
+use tokensmith_oauth2::{Confirmation, ScopeHierarchy};
 
-use crate::bearer;
+use crate::bearer::{self, Shown};
 use crate::claims::{Claims, Expected};
+use crate::dpop::Dpop;
 use crate::keys::{Keys, Loaded};
 use crate::legacy::Legacy;
 use crate::principal::AccessToken;
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     pub(crate) clock: Clock,
     pub(crate) revocations: Option<Arc<dyn Revocations>>,
+    pub(crate) dpop: Option<Dpop>,
     pub(crate) hierarchy: ScopeHierarchy,
     pub(crate) scopes_supported: Vec<String>,
     pub(crate) resource_metadata: Option<Arc<str>>,
@@ -85,52 +87,78 @@ impl ResourceServer {
         self.0.keys.current().await.is_some()
     }
 
-    /// The caller of a request; `None` when it carries no bearer token.
+    /// The caller of a request; `None` when it carries no token. A proof that comes with it is used up.
     ///
     /// # Errors
-    /// [`Refusal`] for a token in the wrong place, a bad token, or while there are no keys.
-    pub async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        uri: &Uri,
-    ) -> Result<Option<Caller>, Refusal> {
-        match bearer::token(headers, uri) {
-            Ok(Some(token)) => self.verify(token).await.map(Some),
-            Ok(None) => Ok(None),
+    /// [`Refusal`] for a token in the wrong place, a bad token or proof, or while there are no keys.
+    pub async fn authenticate(&self, parts: &Parts) -> Result<Option<Caller>, Refusal> {
+        let authenticated = async {
+            match bearer::token(&parts.headers, &parts.uri)? {
+                Some(shown) => self.0.check(shown, Some(parts)).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        match authenticated.await {
+            Ok(token) => Ok(token.map(|token| Caller::new(token, self.clone()))),
             Err(cause) => Err(self.refusal(cause)),
         }
     }
 
-    /// The caller that a token speaks of.
+    /// The caller that a bearer token speaks of; a token that is bound to a key is refused.
     ///
     /// # Errors
     /// [`Refusal`] for a bad token, or while there are no keys.
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
-        match self.0.check(token).await {
+        match self.0.check(Shown::as_bearer(token), None).await {
             Ok(token) => Ok(Caller::new(token, self.clone())),
             Err(cause) => Err(self.refusal(cause)),
         }
     }
 
     pub(crate) fn refusal(&self, cause: Cause) -> Refusal {
-        Refusal::new(cause, self.0.resource_metadata.clone())
+        let takes_dpop = self.0.dpop.is_some();
+        Refusal::new(cause, self.0.resource_metadata.clone(), takes_dpop)
     }
 }
 
 impl Shared {
-    async fn check(&self, text: &str) -> Result<Arc<AccessToken>, Cause> {
+    async fn check(
+        &self,
+        shown: Shown<'_>,
+        parts: Option<&Parts>,
+    ) -> Result<Arc<AccessToken>, Cause> {
+        let text = shown.token;
         if text.len() > MAX_TOKEN {
             return Err(VerifyError::TooLong.into());
         }
         let token = self.accept(text).await?;
-        if token.confirmation.is_some() {
-            return Err(TokenError::SenderConstrained.into());
-        }
+        self.check_key(&token, shown, parts).await?;
         // Not part of what is remembered: a revocation counts from the next request on.
         if let Some(revocations) = &self.revocations {
             check_revocation(revocations.as_ref(), &token, text).await?;
         }
         Ok(token)
+    }
+
+    /// Whether the token was shown as it was issued. Not part of what is remembered: every request proves the key anew.
+    async fn check_key(
+        &self,
+        token: &AccessToken,
+        shown: Shown<'_>,
+        parts: Option<&Parts>,
+    ) -> Result<(), Cause> {
+        match (shown.by_dpop, token.confirmation) {
+            (false, None) => Ok(()),
+            (true, Some(Confirmation::Jkt(key))) => {
+                let (Some(dpop), Some(parts)) = (&self.dpop, parts) else {
+                    return Err(TokenError::SenderConstrained.into());
+                };
+                dpop.prove(parts, shown.token, key, self.clock.now()).await
+            }
+            (true, _) if self.dpop.is_none() => Err(TokenError::SenderConstrained.into()),
+            (true, _) => Err(TokenError::Unproven("the token is not bound to a key").into()),
+            (false, Some(_)) => Err(TokenError::SenderConstrained.into()),
+        }
     }
 
     /// Tokens under a shared secret need no published keys, so they are judged first.

@@ -7,6 +7,7 @@
 )]
 
 mod authorized;
+mod dpop;
 mod failures;
 mod flights;
 mod requests;

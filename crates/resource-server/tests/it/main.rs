@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod claims;
+mod dpop;
 mod forging;
 mod guards;
 mod issuer;

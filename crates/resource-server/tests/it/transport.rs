@@ -105,11 +105,7 @@ async fn two_authorization_headers_are_refused_though_both_are_good() {
 async fn other_schemes_are_answered_with_the_bare_challenge() {
     let issuer = Issuer::start().await;
     let token = issuer.token(&issuer.claims());
-    for value in [
-        format!("DPoP {token}"),
-        "Basic YTpi".to_owned(),
-        token.clone(),
-    ] {
+    for value in ["Basic YTpi".to_owned(), token.clone()] {
         let request = Request::get("/me").header(AUTHORIZATION, value);
         let reply = send(&app(issuer.server()), request.body(Body::empty()).unwrap()).await;
         assert_eq!(
