@@ -16,6 +16,7 @@ mod exchange_rule;
 mod group;
 mod group_member;
 mod id;
+mod imported;
 mod lease;
 mod membership;
 mod operation;
@@ -52,6 +53,10 @@ pub use exchange_rule::{ExchangeMode, ExchangeRule};
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
 pub use id::{FamilyId, GroupId, IdError, OrganizationId, SessionId, UserId};
+pub use imported::{
+    ImportAuditLine, ImportRefreshFamily, ImportSpentRefreshToken, ImportedRefreshToken,
+    SPENT_BEFORE_IMPORT,
+};
 pub use lease::{Lease, ReleaseLease, TakeLease};
 pub use membership::{AddMember, ChangeMemberRole, MembershipChange, RemoveMember};
 pub use operation::{Durability, Operation};

@@ -14,7 +14,7 @@ use tokensmith_oauth2::{ClientId, Confirmation};
 
 use crate::{
     AuditContext, AuditEvent, Durability, FamilyId, Operation, RefreshFamily, StoreError,
-    Timestamp, Tx,
+    Timestamp, Tx, imported,
     refresh_family::{BY_ID, COLUMNS, about, publish_end},
     tx::{ChangeOne, values},
 };
@@ -134,7 +134,9 @@ impl RotateRefreshToken {
         if !family.is_live(self.context.at) {
             return Ok(self.refuse(tx, known, Rotation::Expired, "expired"));
         }
-        if self.presented > family.generation || self.presented < 1 {
+        let was_there = self.presented >= 1
+            || imported::has_generation(tx, &self.family, self.presented).await?;
+        if self.presented > family.generation || !was_there {
             return Ok(self.refuse(tx, known, Rotation::Unknown, "unknown_generation"));
         }
         if self.presented == family.generation {

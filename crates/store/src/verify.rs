@@ -53,7 +53,7 @@ const CHECKS: &[Check] = &[
     ),
     (
         "a refresh family's generation and times are in order",
-        "SELECT id FROM refresh_families WHERE generation < 1 OR rotated_at < created_at
+        "SELECT id FROM refresh_families WHERE generation < 0 OR rotated_at < created_at
             OR idle_expires_at > expires_at OR revoked_at < created_at
             OR (revoked_at IS NULL) <> (revoked_reason IS NULL) LIMIT 20",
     ),

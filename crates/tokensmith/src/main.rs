@@ -9,6 +9,7 @@ mod config;
 mod data;
 mod dev;
 mod group;
+mod import;
 mod key;
 mod listing;
 mod migrate;
@@ -58,6 +59,7 @@ enum Command {
     Audit(audit::AuditCommand),
     Migrate(migrate::Migrate),
     Backup(backup::BackupCommand),
+    Import(import::ImportCommand),
     Config(config::ConfigCommand),
 }
 
@@ -76,6 +78,7 @@ impl Command {
             Self::Audit(command) => command.run(),
             Self::Migrate(command) => command.run(),
             Self::Backup(command) => command.run(),
+            Self::Import(command) => command.run(),
             Self::Config(command) => command.run(),
         }
     }

@@ -6,6 +6,7 @@ mod client_credentials;
 mod confirmation;
 mod family;
 mod grant;
+mod imported;
 mod issue;
 mod narrow;
 mod refresh_secret;
@@ -34,6 +35,7 @@ use crate::{
 
 pub use access_token::{AccessToken, AccessTokenClaims};
 pub use grant::{Exchange, Grant, Redemption, Subject, UserSubject};
+pub use imported::{digest_of_jti, digest_of_token};
 pub use issue::{Issued, issue, longest_user_token};
 pub use refresh_secret::{PresentedToken, RefreshRoot};
 pub use refresh_token::present;

@@ -12,7 +12,7 @@ use tokensmith_store::FamilyId;
 use crate::config::MasterKey;
 
 /// Begins every refresh token, so that scanners recognise one that leaked.
-const PREFIX: &str = "tkr_";
+pub(super) const PREFIX: &str = "tkr_";
 const ROOT_LABEL: &[u8] = b"tokensmith refresh token root key";
 const SECRET_LABEL: &[u8] = b"tokensmith refresh token secret";
 

@@ -4,7 +4,7 @@
 use tokensmith_oauth2::{ErrorCode, Scope, Secret};
 use tokensmith_store::{AuditEvent, RefreshFamily};
 
-use super::{Call, Grant, Redemption, Subject, UserSubject, family::refused};
+use super::{Call, Grant, Redemption, Subject, UserSubject, family::refused, imported};
 use crate::{app::App, context::RequestContext, error::OAuthError, registry::RegisteredClient};
 
 pub(super) async fn grant(call: Call<'_>) -> Result<Grant, OAuthError> {
@@ -26,7 +26,7 @@ pub async fn present(
     token: &Secret,
     context: &RequestContext,
 ) -> Result<Grant, OAuthError> {
-    let Some(presented) = app.refresh_root().read(token) else {
+    let Some(presented) = imported::presented(app, token).await? else {
         return refuse(app, client, context, "refresh_token_malformed").await;
     };
     let Some(family) = app.store().refresh_family(&presented.family).await? else {

@@ -9,7 +9,7 @@ use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, Scope, Secret};
 use tokensmith_store::{RefreshFamily, StoreError, Timestamp};
 use uuid::Uuid;
 
-use super::PresentedToken;
+use super::{PresentedToken, imported};
 use crate::{
     app::App,
     caller::{self, Caller, ServiceCaller, UserCaller},
@@ -130,7 +130,7 @@ pub(crate) async fn may_act(
     }
 }
 
-/// The family of a refresh token that was written here, and the generation it names.
+/// The family of a refresh token that was written here or brought over, and the generation it names.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -138,7 +138,7 @@ pub(crate) async fn refresh_family(
     app: &App,
     token: &Secret,
 ) -> Result<Option<(RefreshFamily, i64)>, StoreError> {
-    let Some(PresentedToken { family, generation }) = app.refresh_root().read(token) else {
+    let Some(PresentedToken { family, generation }) = imported::presented(app, token).await? else {
         return Ok(None);
     };
     let family = app.store().refresh_family(&family).await?;

@@ -4,9 +4,16 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokensmith_jose::{HmacKey, Signer};
 use tokensmith_oauth2::ClientId;
-use tokensmith_server::demo;
-use tokensmith_store::{ChangeClient, ClientChange, EndFamilies, FamilyScope};
+use tokensmith_server::{
+    config::{Setting, SharedSecret},
+    demo,
+    token::{digest_of_jti, digest_of_token},
+};
+use tokensmith_store::{
+    AuditContext, ChangeClient, ClientChange, EndFamilies, FamilyScope, ImportRefreshFamily,
+};
 use tokensmith_testkit::{Answer, TestServer};
 
 use crate::claims_of;
@@ -391,4 +398,67 @@ async fn the_limit_follows_its_setting() {
     for status in [200, 200, 429] {
         sign_in(&server, TEST.0, TEST.1).await.expect(status);
     }
+}
+
+/// Makes a live family of `test_client` whose one token is known by this digest.
+async fn import(server: &TestServer, digest: [u8; 32]) {
+    let signed_in = sign_in(server, TEST.0, TEST.1).await.expect(200);
+    let grant = claims_of(&signed_in.text("access_token"))["grant_id"].clone();
+    let id = grant.as_str().unwrap().parse().unwrap();
+    let store = server.app().store();
+    let mut family = store.refresh_family(&id).await.unwrap().unwrap();
+    family.id = server.app().entropy().uuid(server.now()).into();
+    family.generation = 0;
+    let import = ImportRefreshFamily {
+        family,
+        digest: Some(digest),
+        context: AuditContext::operator(server.now()),
+    };
+    assert!(store.write(import).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_the_older_service_works_once_and_is_reuse_after_that() {
+    let server = with_demo_data().await;
+    import(&server, digest_of_token("an opaque token")).await;
+    refresh(&server, "an opaque token ")
+        .await
+        .expect_problem(401);
+    let first = refresh(&server, "an opaque token").await.expect(200);
+    let again = refresh(&server, "an opaque token").await.expect(401);
+    assert_eq!(again.text("detail"), "Refresh token reuse detected");
+    refresh(&server, &first.text("refresh_token"))
+        .await
+        .expect_problem(401);
+    import(&server, digest_of_token("another")).await;
+    renew(&server, "another", ADMIN)
+        .await
+        .expect_oauth_error(400, "invalid_grant");
+    renew(&server, "another", TEST).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_known_by_its_jti_alone_must_be_signed_with_the_older_secret() {
+    const SECRET: &str = "mZ8vQ2xT5nB7kR1wY4hC6jL9pD3sF0gA";
+    let secret = SharedSecret::read(&SECRET.into()).unwrap();
+    let server =
+        TestServer::start_with(|config| config.tokens.legacy_shared_secret = Some(secret)).await;
+    demo::seed(server.app()).await.unwrap();
+    import(&server, digest_of_jti("old-jti")).await;
+    let token = |secret: &str, kind: &str| {
+        let key = HmacKey::new(secret.as_bytes()).unwrap();
+        let claims = json!({"sub": "test_client", "jti": "old-jti", "type": kind});
+        Signer::hs256(key, "JWT").unwrap().sign(&claims).unwrap()
+    };
+    for forged in [
+        token("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "refresh"),
+        token(SECRET, "access"),
+        "old-jti".to_owned(),
+        "jti:old-jti".to_owned(),
+    ] {
+        refresh(&server, &forged).await.expect_problem(401);
+    }
+    refresh(&server, &token(SECRET, "refresh"))
+        .await
+        .expect(200);
 }

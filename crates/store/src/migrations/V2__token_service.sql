@@ -15,3 +15,17 @@ CREATE INDEX used_jtis_expiry ON used_jtis (expires_at);
 
 -- Refresh token families: the key their tokens are bound to, as `jkt:` or `x5t#S256:` and its thumbprint. Never changed.
 ALTER TABLE refresh_families ADD COLUMN cnf TEXT;
+
+-- Refresh tokens of the older machine-to-machine service, as SHA-256. Generation 0 may be presented, once; a lower one
+-- was used before it came here. They go with their family.
+CREATE TABLE imported_refresh_tokens (
+    digest BYTEA PRIMARY KEY,
+    family_id TEXT NOT NULL REFERENCES refresh_families (id) ON DELETE CASCADE,
+    generation BIGINT NOT NULL
+);
+CREATE INDEX imported_refresh_tokens_family ON imported_refresh_tokens (family_id, generation);
+
+-- Lines of an older audit log that were brought over, as SHA-256 of the document, so that an import can be repeated.
+CREATE TABLE imported_audit_lines (
+    digest BYTEA PRIMARY KEY
+);

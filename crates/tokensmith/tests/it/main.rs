@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod dev;
 mod files;
+mod import;
 mod keys;
 mod running;
 mod serve;

@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod groups;
+mod imported;
 mod organizations;
 mod refresh_tokens;
 mod revocations;
