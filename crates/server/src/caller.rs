@@ -14,7 +14,7 @@ use tokensmith_oauth2::{
     Actor, Ancestor, ClientId, Confirmation, ErrorCode, Lineage, Scope, challenge,
 };
 use tokensmith_store::{
-    AuditEvent, MarkSuccessorUsed, SessionId, Timestamp, TokenSubjects, UserId,
+    MarkSuccessorUsed, SessionId, Timestamp, TokenNames, TokenSubjects, UserId,
 };
 use uuid::Uuid;
 
@@ -150,8 +150,7 @@ impl FromRequestParts<App> for Caller {
                 .with_challenge(challenge::Bearer::new())
                 .also_by_dpop());
         };
-        let mut named = None;
-        match identify(app, shown, &context, &mut named).await {
+        match identify(app, shown, &context).await {
             Ok(caller) => {
                 count(app, caller.counted(), &context).await?;
                 if let Some(who) = parts.extensions.get::<WhoAsked>() {
@@ -160,21 +159,19 @@ impl FromRequestParts<App> for Caller {
                 Ok(caller)
             }
             Err(error) => {
-                let mut event = AuditEvent::new("token_invalid").outcome(error.refusal());
-                event.client_id = named;
-                app.audit(context.audit(None), event).await?;
+                app.audit(context.audit(None), error.event("token_invalid"))
+                    .await?;
                 Err(shown.challenged(error))
             }
         }
     }
 }
 
-/// `named` is the client of a token that we signed, also when it is refused: the audit line speaks of it.
+/// The refusal of a token that we signed says whom it speaks of, for the audit line.
 async fn identify(
     app: &App,
     shown: ShownToken<'_>,
     context: &RequestContext,
-    named: &mut Option<String>,
 ) -> Result<Caller, ApiError> {
     let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
     let verified = app.keys().current().verifying.verify(shown.text, expect);
@@ -183,14 +180,29 @@ async fn identify(
         .claims()
         .map_err(|error| malformed().with_detail(error))?;
     let client_id = ClientId::parse(&claims.client_id).map_err(|_| malformed())?;
-    *named = Some(client_id.to_string());
-    check_claims(app, &claims, context.now)?;
-    shown
-        .prove(app, &client_id, claims.cnf, context.now)
-        .await?;
-    let caller = caller(claims, client_id)?;
-    check_standing(app, &caller, context.now).await?;
-    Ok(caller)
+    let names = claims.names();
+    let accepted = async {
+        check_claims(app, &claims, context.now)?;
+        let confirmation = claims.cnf;
+        shown
+            .prove(app, &client_id, confirmation, context.now)
+            .await?;
+        let caller = caller(claims, client_id)?;
+        check_standing(app, &caller, context.now).await?;
+        Ok(caller)
+    };
+    accepted.await.map_err(|error: ApiError| error.about(names))
+}
+
+impl Claims {
+    fn names(&self) -> TokenNames {
+        let is_user = Uuid::try_parse(&self.sub).is_ok();
+        TokenNames {
+            user_id: is_user.then(|| self.sub.clone()),
+            client_id: Some(self.client_id.clone()),
+            grant_id: self.grant_id.clone().or_else(|| self.sid.clone()),
+        }
+    }
 }
 
 /// Whether who showed a token of ours may still act.

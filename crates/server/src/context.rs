@@ -46,6 +46,17 @@ impl FromRequestParts<App> for RequestContext {
 }
 
 impl RequestContext {
+    /// Something that no request asked for, at this instant.
+    pub fn without_request(now: Timestamp) -> Self {
+        Self {
+            now,
+            ip: None,
+            correlation_id: None,
+            certificate: None,
+            limits: None,
+        }
+    }
+
     /// The same for an audit line, with who acted.
     pub fn audit(&self, actor: Option<String>) -> AuditContext {
         AuditContext {

@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, ErrorCode, Scope, Secret};
-use tokensmith_store::{AuditEvent, AuthMethod, RefreshFamily};
+use tokensmith_store::{AuditEvent, AuthMethod, RefreshFamily, TokenNames};
 
 use crate::{
     app::App,
@@ -102,7 +102,9 @@ pub async fn introspect(
         context: &request.context,
     };
     if request.client.client.auth_method == AuthMethod::None {
-        question.audit("public_client").await?;
+        question
+            .audit("public_client", TokenNames::default())
+            .await?;
         let sentence = "Introspection is for clients that authenticate.";
         return Err(OAuthError::new(
             ErrorCode::InvalidClient,
@@ -138,7 +140,8 @@ impl Question<'_> {
 
     async fn access_token(self, claims: ShownClaims) -> Result<Introspection, OAuthError> {
         if !self.may_learn_of(&claims) {
-            self.audit("token_of_another_audience").await?;
+            self.audit("token_of_another_audience", claims.names())
+                .await?;
             return Ok(Introspection::default());
         }
         if !may_act(self.app, &claims, self.context.now).await? {
@@ -161,7 +164,8 @@ impl Question<'_> {
         generation: i64,
     ) -> Result<Introspection, OAuthError> {
         if family.client_id != self.client.client.client_id {
-            self.audit("token_of_another_client").await?;
+            self.audit("token_of_another_client", family.names())
+                .await?;
             return Ok(Introspection::default());
         }
         let now = self.context.now;
@@ -197,11 +201,12 @@ impl Question<'_> {
         Ok(response)
     }
 
-    async fn audit(self, refusal: &'static str) -> Result<(), OAuthError> {
+    async fn audit(self, refusal: &'static str, names: TokenNames) -> Result<(), OAuthError> {
         let client = &self.client.client.client_id;
         let event = AuditEvent::new("introspection_refused")
             .client(client)
-            .outcome(refusal);
+            .outcome(refusal)
+            .names(&names);
         let context = self.context.audit(Some(format!("client:{client}")));
         Ok(self.app.audit(context, event).await?)
     }

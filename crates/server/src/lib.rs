@@ -41,4 +41,5 @@ pub mod router;
 pub mod session;
 pub mod start;
 pub mod status;
+pub mod timeline;
 pub mod token;

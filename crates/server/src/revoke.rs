@@ -12,6 +12,7 @@ use http::StatusCode;
 use tokensmith_oauth2::{ClientId, Secret};
 use tokensmith_store::{
     AuditEvent, EndFamilies, FamilyId, FamilyScope, RevocationKind, Revoke, StoreError, Timestamp,
+    TokenNames,
 };
 
 use crate::{
@@ -65,6 +66,7 @@ pub(crate) async fn end_access_token(
 ) -> Result<(), StoreError> {
     let revoke = Revoke {
         kind: RevocationKind::Token,
+        names: claims.names(),
         subject: claims.jti,
         expires_at: Timestamp::from_seconds(claims.exp),
         context: context.audit(Some(format!("client:{}", claims.client_id))),
@@ -76,13 +78,15 @@ impl Revocation<'_> {
     async fn of(self, token: &Secret) -> Result<(), OAuthError> {
         if let Some(claims) = access_token(self.app, token.expose(), self.context.now) {
             if claims.client_id != *self.client {
-                return self.refuse().await;
+                return self.refuse(claims.names()).await;
             }
             end_access_token(self.app, claims, self.context).await?;
             return Ok(());
         }
         match refresh_family(self.app, token).await? {
-            Some((family, _)) if family.client_id != *self.client => self.refuse().await,
+            Some((family, _)) if family.client_id != *self.client => {
+                self.refuse(family.names()).await
+            }
             // A spent token ends its family, too: it is the grant that the client gives up.
             Some((family, _)) => self.end_family(family.id).await,
             None => Ok(()),
@@ -100,10 +104,11 @@ impl Revocation<'_> {
         Ok(())
     }
 
-    async fn refuse(self) -> Result<(), OAuthError> {
+    async fn refuse(self, names: TokenNames) -> Result<(), OAuthError> {
         let event = AuditEvent::new("revocation_refused")
             .client(self.client)
-            .outcome("token_of_another_client");
+            .outcome("token_of_another_client")
+            .names(&names);
         let context = self.context.audit(Some(self.actor()));
         Ok(self.app.audit(context, event).await?)
     }

@@ -39,7 +39,7 @@ mod verify;
 
 pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
-    ChainHead, RecordCheckpoint,
+    ChainHead, RecordCheckpoint, TokenNames,
 };
 pub use auth_method::AuthMethod;
 pub use backup::{BackedUp, back_up_sqlite};

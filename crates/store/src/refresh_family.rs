@@ -5,7 +5,7 @@ use tokensmith_oauth2::{ClientId, Confirmation, Scope};
 
 use crate::{
     AuditContext, AuditEvent, FamilyId, Operation, OrganizationId, RevocationKind, Row, SessionId,
-    Store, StoreError, Timestamp, Tx, UserId,
+    Store, StoreError, Timestamp, TokenNames, Tx, UserId,
     client::json,
     revocation,
     tx::{FromRow, values},
@@ -56,6 +56,15 @@ impl RefreshFamily {
     /// Whether a token of it may still be presented.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at && now < self.idle_expires_at
+    }
+
+    /// What audit lines about it name.
+    pub fn names(&self) -> TokenNames {
+        TokenNames {
+            user_id: self.user_id.as_ref().map(ToString::to_string),
+            client_id: Some(self.client_id.to_string()),
+            grant_id: Some(self.id.to_string()),
+        }
     }
 }
 
@@ -147,10 +156,27 @@ impl Operation for OpenFamily {
         ];
         let opened = tx.won(OPEN, row).await?;
         if opened {
-            let event = about(family, "refresh_family_opened").field("scope", &scope);
-            tx.audit(&self.context, event);
+            tx.audit(&self.context, self.event(&scope));
         }
         Ok(opened)
+    }
+}
+
+impl OpenFamily {
+    /// Says what the row says of the family's ends, because the line outlives the row.
+    fn event(&self, scope: &str) -> AuditEvent {
+        let family = &self.family;
+        let mut event = about(family, "refresh_family_opened")
+            .field("scope", scope)
+            .field("expires_at", family.expires_at)
+            .field(
+                "idle_expires_at",
+                family.idle_expires_at.min(family.expires_at),
+            );
+        if let Some(session) = &family.session_id {
+            event = event.field("session_id", session);
+        }
+        event
     }
 }
 
@@ -195,10 +221,7 @@ impl Operation for EndFamilies {
         let ended = end_scope(tx, &self.scope, self.context.at, self.reason).await?;
         publish_end(tx, &ended, self.context.at, self.revoked_until).await?;
         for family in &ended {
-            let event = about(family, "token_revoked")
-                .field("kind", "grant")
-                .field("reason", self.reason);
-            tx.audit(&self.context, event);
+            tx.audit(&self.context, ended_event(family, self.reason));
         }
         Ok(ended.len() as u64)
     }
@@ -250,6 +273,13 @@ pub(crate) async fn publish_end(
         .collect();
     revocation::publish(tx, &feed(RevocationKind::Grant), &grants).await?;
     revocation::publish(tx, &feed(RevocationKind::Token), &tokens).await
+}
+
+/// Every ended family has its own line, whatever ended it.
+pub(crate) fn ended_event(family: &RefreshFamily, reason: &str) -> AuditEvent {
+    about(family, "token_revoked")
+        .field("kind", "grant")
+        .field("reason", reason)
 }
 
 pub(crate) fn about(family: &RefreshFamily, event: &'static str) -> AuditEvent {

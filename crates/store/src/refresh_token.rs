@@ -132,7 +132,9 @@ impl RotateRefreshToken {
             return Ok(self.refuse(tx, known, Rotation::Revoked, "revoked"));
         }
         if !family.is_live(self.context.at) {
-            return Ok(self.refuse(tx, known, Rotation::Expired, "expired"));
+            let is_idle = self.context.at < family.expires_at;
+            let reason = if is_idle { "idle_expired" } else { "expired" };
+            return Ok(self.refuse(tx, known, Rotation::Expired, reason));
         }
         let was_there = self.presented >= 1
             || imported::has_generation(tx, &self.family, self.presented).await?;
@@ -206,10 +208,15 @@ impl RotateRefreshToken {
             self.revoked_until,
         )
         .await?;
-        let event = about(&ended, "refresh_token_reuse")
+        // Why it was no honest repetition: how long ago it was spent, and whether its successor was used.
+        let mut event = about(&ended, "refresh_token_reuse")
             .outcome("family_ended")
             .field("presented", self.presented)
-            .field("generation", ended.generation);
+            .field("generation", ended.generation)
+            .field("rotated_at", ended.rotated_at);
+        if let Some(used) = ended.successor_used_at {
+            event = event.field("successor_used_at", used);
+        }
         tx.audit(&self.context, event);
         Ok(Rotation::Replayed(Box::new(ended)))
     }

@@ -7,7 +7,7 @@
 use std::str::FromStr;
 
 use crate::{
-    AuditContext, AuditEvent, Operation, Row, Store, StoreError, Timestamp, Tx,
+    AuditContext, AuditEvent, Operation, Row, Store, StoreError, Timestamp, TokenNames, Tx,
     client::json,
     tx::{FromRow, values},
 };
@@ -174,6 +174,8 @@ pub struct Revoke {
     pub subject: String,
     /// When the last token meant has expired.
     pub expires_at: Timestamp,
+    /// What is known of the token, for the audit line; empty where the subject says it all.
+    pub names: TokenNames,
     /// Who asked, and when.
     pub context: AuditContext,
 }
@@ -210,20 +212,13 @@ impl Operation for Revoke {
 impl Revoke {
     fn event(&self) -> AuditEvent {
         let event = AuditEvent::new("token_revoked").field("kind", self.kind.as_str());
-        match self.kind {
-            RevocationKind::Token => {
-                // A client ends tokens of its own alone.
-                let actor = self.context.actor.as_deref();
-                let mut event = event.field("jti", &self.subject);
-                event.client_id = actor
-                    .and_then(|actor| actor.strip_prefix("client:"))
-                    .map(str::to_owned);
-                event
-            }
+        let event = match self.kind {
+            RevocationKind::Token => event.field("jti", &self.subject),
             RevocationKind::Grant | RevocationKind::Session => event.grant(&self.subject),
             RevocationKind::User => event.user(&self.subject),
             RevocationKind::Client => event.client(&self.subject),
-        }
+        };
+        event.names(&self.names)
     }
 }
 

@@ -2,8 +2,10 @@
 //! token families in the same transaction, its access tokens by a line in the feed of revocations.
 
 use crate::{
-    AuditContext, AuditEvent, Operation, OrganizationId, RevocationKind, Row, SessionId, Store,
-    StoreError, Timestamp, Tx, UserId, revocation,
+    AuditContext, AuditEvent, Operation, OrganizationId, RefreshFamily, RevocationKind, Row,
+    SessionId, Store, StoreError, Timestamp, Tx, UserId,
+    refresh_family::{self, ended_event},
+    revocation,
     tx::{FromRow, values},
 };
 
@@ -157,6 +159,17 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Ending<'_> {
+    /// Each ended session and family has its own line: whoever asks why somebody was signed out asks for one of them.
+    fn audit(&self, tx: &mut Tx<'_>, user: &str, sessions: &[String], families: &[RefreshFamily]) {
+        for session in sessions {
+            let event = AuditEvent::new("session_ended").user(user).grant(session);
+            tx.audit(self.context, event.field("reason", self.reason));
+        }
+        for family in families {
+            tx.audit(self.context, ended_event(family, self.reason));
+        }
+    }
+
     fn feed(&self, kind: RevocationKind) -> revocation::Feed {
         revocation::Feed {
             kind,
@@ -188,20 +201,18 @@ impl Operation for EndSession {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<SessionsEnded, StoreError> {
         const END: &str = "UPDATE sessions SET ended_at = $1, ended_reason = $2
             WHERE id = $3 AND ended_at IS NULL AND ($4 = '' OR user_id = $4) RETURNING user_id";
-        const END_FAMILIES: &str =
+        const END_FAMILIES: &str = const_str::concat!(
             "UPDATE refresh_families SET revoked_at = $1, revoked_reason = $2
-            WHERE session_id = $3 AND revoked_at IS NULL";
+            WHERE session_id = $3 AND revoked_at IS NULL RETURNING ",
+            refresh_family::COLUMNS
+        );
         let owner = self.user_id.as_ref().map_or("", UserId::as_str);
         let row = values![self.context.at, self.reason, &self.id, owner];
         let Some(user): Option<String> = tx.first(END, row).await? else {
             return Ok(SessionsEnded::default());
         };
-        let families = tx
-            .execute(
-                END_FAMILIES,
-                values![self.context.at, self.reason, &self.id],
-            )
-            .await?;
+        let row = values![self.context.at, self.reason, &self.id];
+        let families: Vec<RefreshFamily> = tx.all(END_FAMILIES, row).await?;
         let ending = Ending {
             reason: self.reason,
             revoked_until: self.revoked_until,
@@ -209,14 +220,10 @@ impl Operation for EndSession {
         };
         let subject = [self.id.to_string()];
         revocation::publish(tx, &ending.feed(RevocationKind::Session), &subject).await?;
-        let event = AuditEvent::new("session_ended")
-            .user(user)
-            .grant(&self.id)
-            .field("reason", self.reason);
-        tx.audit(&self.context, event);
+        ending.audit(tx, &user, &subject, &families);
         Ok(SessionsEnded {
             sessions: 1,
-            families,
+            families: families.len() as u64,
         })
     }
 }
@@ -270,7 +277,8 @@ pub(crate) async fn end_of_user(
         families: families.len() as u64,
     };
     // The tokens of a family that belongs to a session are refused with the session.
-    let alone: Vec<String> = families.into_iter().flatten().collect();
+    let alone = families.iter().filter(|family| family.session_id.is_none());
+    let alone: Vec<String> = alone.map(|family| family.id.to_string()).collect();
     revocation::publish(tx, &ending.feed(RevocationKind::Session), &sessions).await?;
     revocation::publish(tx, &ending.feed(RevocationKind::Grant), &alone).await?;
     Ok(ended)
@@ -287,19 +295,24 @@ pub(crate) async fn end_everything_of_user(
     revocation::publish(tx, &ending.feed(RevocationKind::User), &subject).await
 }
 
-/// The ended sessions, and per ended family its id if it belongs to no session.
+/// The ended sessions and families.
 async fn end_rows(
     tx: &mut Tx<'_>,
     user: &UserId,
     except: Option<&SessionId>,
     ending: &Ending<'_>,
-) -> Result<(Vec<String>, Vec<Option<String>>), StoreError> {
+) -> Result<(Vec<String>, Vec<RefreshFamily>), StoreError> {
     const END: &str = "UPDATE sessions SET ended_at = $1, ended_reason = $2
         WHERE user_id = $3 AND ended_at IS NULL AND id <> $4 RETURNING id";
-    const END_FAMILIES: &str = "UPDATE refresh_families SET revoked_at = $1, revoked_reason = $2
-        WHERE user_id = $3 AND revoked_at IS NULL AND COALESCE(session_id, '') <> $4
-        RETURNING CASE WHEN session_id IS NULL THEN id END";
+    const END_FAMILIES: &str = const_str::concat!(
+        "UPDATE refresh_families SET revoked_at = $1, revoked_reason = $2
+        WHERE user_id = $3 AND revoked_at IS NULL AND COALESCE(session_id, '') <> $4 RETURNING ",
+        refresh_family::COLUMNS
+    );
     let except = except.map_or("-", SessionId::as_str);
     let row = values![ending.context.at, ending.reason, user, except];
-    Ok((tx.all(END, row).await?, tx.all(END_FAMILIES, row).await?))
+    let sessions: Vec<String> = tx.all(END, row).await?;
+    let families: Vec<RefreshFamily> = tx.all(END_FAMILIES, row).await?;
+    ending.audit(tx, user.as_str(), &sessions, &families);
+    Ok((sessions, families))
 }

@@ -1,6 +1,11 @@
-//! `tokensmith token`: what is in an access token, and what is wrong with it.
+//! `tokensmith token`: what is in an access token and what is wrong with it; making and ending tokens; and what
+//! became of them.
 
 mod inspect;
+mod mint;
+mod named;
+mod revoke;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -15,7 +20,7 @@ use crate::{
     secret_input,
 };
 
-/// Access tokens: see what is in one.
+/// Tokens: see what is in one, make one, end one, and see what became of it.
 #[derive(Debug, Args)]
 pub(crate) struct TokenCommand {
     #[command(subcommand)]
@@ -29,6 +34,12 @@ enum Action {
     /// Decode a token and check it against the keys, users, clients and revocations of this server.
     /// Ends with 0 for a valid token and with 1 for any other
     Inspect(Inspect),
+    /// Make an access token for a client, through the same rules as the token endpoint. Recorded in the audit log
+    Mint(mint::Mint),
+    /// End a token, a refresh token family, a session, or every token of a user or a client
+    Revoke(revoke::RevokeToken),
+    /// Every recorded event of a token, a family, a session or a user, and why it ended
+    Timeline(timeline::ShowTimeline),
 }
 
 #[derive(Debug, Args)]
@@ -42,15 +53,23 @@ struct Inspect {
 
 impl TokenCommand {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Action::Inspect(inspect) = self.action;
-        let token = match inspect.token {
+        match self.action {
+            Action::Inspect(inspect) => inspect.run(&self.place),
+            Action::Mint(mint) => mint.run(&self.place),
+            Action::Revoke(revoke) => revoke.run(&self.place),
+            Action::Timeline(timeline) => timeline.run(&self.place),
+        }
+    }
+}
+
+impl Inspect {
+    fn run(self, place: &Place) -> Result<ExitCode> {
+        let token = match self.token {
             Some(token) => token,
             None => secret_input::from_stdin()?.expose().to_owned(),
         };
-        let inspection = self
-            .place
-            .run(async |data| Inspection::of(data, token.trim()).await)?;
-        write_out(&if inspect.json {
+        let inspection = place.run(async |data| Inspection::of(data, token.trim()).await)?;
+        write_out(&if self.json {
             as_json(&inspection)
         } else {
             as_text(&inspection)

@@ -9,7 +9,8 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use tokensmith_oauth2::Form;
+use tokensmith_oauth2::{ErrorCode, Form, Secret};
+use tokensmith_store::AuditEvent;
 
 use super::authenticate;
 use crate::{
@@ -81,7 +82,14 @@ impl StrictForm {
     /// # Errors
     /// As [`authenticate`]; 429.
     pub async fn authenticate(self, app: &App) -> Result<AuthenticatedForm, OAuthError> {
-        let client = authenticate(app, &self.headers, &self.form, &self.context).await?;
+        let client = authenticate(app, &self.headers, &self.form, &self.context).await;
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => {
+                self.record_shown_token(app, &error).await?;
+                return Err(error);
+            }
+        };
         count(
             app,
             Counted::Client(&client.client.client_id),
@@ -94,6 +102,22 @@ impl StrictForm {
             headers: self.headers,
             context: self.context,
         })
+    }
+
+    /// A refresh token that came with a client that could not prove itself: its family's timeline tells of it.
+    async fn record_shown_token(&self, app: &App, error: &OAuthError) -> Result<(), OAuthError> {
+        if error.code() != ErrorCode::InvalidClient {
+            return Ok(());
+        }
+        let token = self.form.one("refresh_token").ok().flatten();
+        let presented = token.and_then(|token| app.refresh_root().read(&Secret::from(token)));
+        let Some(presented) = presented else {
+            return Ok(());
+        };
+        let event = AuditEvent::new("refresh_token_invalid")
+            .outcome(error.refusal())
+            .grant(presented.family);
+        Ok(app.audit(self.context.audit(None), event).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tokensmith_jose::dpop::ALGORITHM_NAMES;
 use tokensmith_oauth2::challenge;
-use tokensmith_store::StoreError;
+use tokensmith_store::{AuditEvent, StoreError, TokenNames};
 
 use super::oauth::{insert_dpop_nonce, no_store, whole_seconds};
 use crate::observe::metrics::ErrorLabel;
@@ -25,11 +25,13 @@ pub struct ApiError {
     /// One public sentence.
     description: Cow<'static, str>,
     /// What the log may know and the caller may not.
-    detail: Option<String>,
+    detail: Option<Box<str>>,
     challenge: Option<challenge::Bearer>,
     schemes: Schemes,
     dpop_nonce: Option<Box<str>>,
     retry_after_seconds: Option<u32>,
+    /// Whom and what the refused token speaks of, for the audit line alone.
+    names: Option<Box<TokenNames>>,
 }
 
 /// The schemes in which the challenge is put.
@@ -65,6 +67,7 @@ impl ApiError {
             schemes: Schemes::default(),
             dpop_nonce: None,
             retry_after_seconds: None,
+            names: None,
         }
     }
 
@@ -123,7 +126,7 @@ impl ApiError {
     /// Adds what the log may know.
     #[must_use]
     pub fn with_detail(mut self, detail: impl ToString) -> Self {
-        self.detail = Some(detail.to_string());
+        self.detail = Some(detail.to_string().into());
         self
     }
 
@@ -164,6 +167,22 @@ impl ApiError {
             Schemes::Bearer => vec![bearer.to_string()],
             Schemes::Both => vec![bearer.to_string(), dpop()],
             Schemes::Dpop => vec![dpop()],
+        }
+    }
+
+    /// Says which token was refused, so that its grant's timeline tells of it.
+    #[must_use]
+    pub fn about(mut self, names: TokenNames) -> Self {
+        self.names.get_or_insert_with(|| Box::new(names));
+        self
+    }
+
+    /// The audit event of this refusal.
+    pub fn event(&self, word: &'static str) -> AuditEvent {
+        let event = AuditEvent::new(word).outcome(self.refusal);
+        match &self.names {
+            Some(names) => event.names(names),
+            None => event,
         }
     }
 

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use tokensmith_oauth2::{ErrorCode, ErrorResponse, FormError, challenge};
-use tokensmith_store::StoreError;
+use tokensmith_store::{AuditEvent, StoreError, TokenNames};
 
 use super::ApiError;
 use crate::observe::metrics::ErrorLabel;
@@ -29,6 +29,8 @@ pub struct OAuthError {
     dpop_nonce: Option<Box<str>>,
     retry_after_seconds: Option<u32>,
     status: Option<StatusCode>,
+    /// Whom and what the refused token speaks of, for the audit line alone.
+    names: Option<Box<TokenNames>>,
 }
 
 impl OAuthError {
@@ -47,6 +49,7 @@ impl OAuthError {
             dpop_nonce: None,
             retry_after_seconds: None,
             status: None,
+            names: None,
         }
     }
 
@@ -105,9 +108,30 @@ impl OAuthError {
         self
     }
 
+    /// Says which grant was refused, so that its timeline tells of it. What was said first stays.
+    #[must_use]
+    pub fn about(mut self, names: TokenNames) -> Self {
+        self.names.get_or_insert_with(|| Box::new(names));
+        self
+    }
+
+    /// The audit event of this refusal.
+    pub fn event(&self, word: &'static str) -> AuditEvent {
+        let event = AuditEvent::new(word).outcome(self.refusal);
+        match &self.names {
+            Some(names) => event.names(names),
+            None => event,
+        }
+    }
+
     /// The refusal's word.
     pub fn refusal(&self) -> &'static str {
         self.refusal
+    }
+
+    /// The public sentence.
+    pub fn sentence(&self) -> &str {
+        &self.description
     }
 
     /// The OAuth error code.

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::Secret;
-use tokensmith_store::{AuditEvent, EndSessionsOf};
+use tokensmith_store::EndSessionsOf;
 
 use crate::{
     app::App,
@@ -33,9 +33,9 @@ pub async fn refresh(
     match renewed(&app, &client, &request.refresh_token, &context).await {
         Ok(tokens) => Ok(tokens),
         Err(error) => {
-            let event = AuditEvent::new("token_refused")
-                .client(&client.client.client_id)
-                .outcome(error.refusal());
+            let event = error
+                .event("token_refused")
+                .client(&client.client.client_id);
             app.audit(context.audit(None), event).await?;
             Err(error.into())
         }

@@ -2,7 +2,7 @@
 //! for it. A grant decides nothing that the gate decides.
 
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, ResourceIndicator, Scope};
-use tokensmith_store::{FamilyId, OrganizationId, SessionId, Timestamp, UserId};
+use tokensmith_store::{FamilyId, OrganizationId, SessionId, Timestamp, TokenNames, UserId};
 
 use super::PresentedToken;
 
@@ -48,6 +48,19 @@ impl Grant {
             bound_to: None,
             redemption: Redemption::Nothing,
             exchange: None,
+        }
+    }
+
+    /// What a refusal of it is recorded under: the presented family, or else the session.
+    pub(super) fn names(&self) -> TokenNames {
+        let Subject::User(user) = &self.subject else {
+            return self.redemption.names();
+        };
+        let names = self.redemption.names();
+        TokenNames {
+            user_id: Some(user.user_id.to_string()),
+            grant_id: names.grant_id.or(Some(user.session_id.to_string())),
+            ..names
         }
     }
 }
@@ -98,4 +111,17 @@ pub struct Exchange {
     pub act: Option<Actor>,
     /// The tokens it is made of.
     pub derived_from: Lineage,
+}
+
+impl Redemption {
+    fn names(&self) -> TokenNames {
+        let grant_id = match self {
+            Self::RefreshToken(presented) => Some(presented.family.to_string()),
+            Self::Nothing | Self::NewFamily => None,
+        };
+        TokenNames {
+            grant_id,
+            ..TokenNames::default()
+        }
+    }
 }

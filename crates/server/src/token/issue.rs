@@ -48,6 +48,17 @@ pub async fn issue(
     grant: Grant,
     context: &RequestContext,
 ) -> Result<Issued, OAuthError> {
+    let names = grant.names();
+    let issued = issue_checked(app, client, grant, context).await;
+    issued.map_err(|error| error.about(names))
+}
+
+async fn issue_checked(
+    app: &App,
+    client: &RegisteredClient,
+    grant: Grant,
+    context: &RequestContext,
+) -> Result<Issued, OAuthError> {
     confirmation::check(client, &grant)?;
     let declared = app.registry().declared().clone();
     let granted = &grant.granted_resources;

@@ -23,7 +23,6 @@ use axum::{
 };
 use http::HeaderMap;
 use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope};
-use tokensmith_store::AuditEvent;
 
 use crate::{
     app::App,
@@ -78,9 +77,9 @@ pub async fn token(
     match answer(call, &headers).await {
         Ok(response) => Ok(response),
         Err(error) => {
-            let event = AuditEvent::new("token_refused")
-                .client(&client.client.client_id)
-                .outcome(error.refusal());
+            let event = error
+                .event("token_refused")
+                .client(&client.client.client_id);
             app.audit(context.audit(Some(actor(&client))), event)
                 .await?;
             Err(error)

@@ -2,7 +2,7 @@
 //! The token is spent in the gate, after every other check, so a refused request costs nobody their token.
 
 use tokensmith_oauth2::{ErrorCode, Scope, Secret};
-use tokensmith_store::{AuditEvent, RefreshFamily};
+use tokensmith_store::{AuditEvent, RefreshFamily, TokenNames};
 
 use super::{Call, Grant, Redemption, Subject, UserSubject, family::refused, imported};
 use crate::{app::App, context::RequestContext, error::OAuthError, registry::RegisteredClient};
@@ -26,24 +26,30 @@ pub async fn present(
     token: &Secret,
     context: &RequestContext,
 ) -> Result<Grant, OAuthError> {
+    let refuse = async |names, refusal| refuse(app, client, context, names, refusal).await;
     let Some(presented) = imported::presented(app, token).await? else {
-        return refuse(app, client, context, "refresh_token_malformed").await;
+        return refuse(TokenNames::default(), "refresh_token_malformed").await;
     };
     let Some(family) = app.store().refresh_family(&presented.family).await? else {
-        return refuse(app, client, context, "refresh_token_unknown").await;
+        let names = TokenNames {
+            grant_id: Some(presented.family.to_string()),
+            ..TokenNames::default()
+        };
+        return refuse(names, "refresh_token_unknown").await;
     };
     if family.client_id != client.client.client_id {
-        return refuse(app, client, context, "refresh_token_of_another_client").await;
+        return refuse(family.names(), "refresh_token_of_another_client").await;
     }
     if family.root_key != app.refresh_root().id() {
-        return refuse(app, client, context, "refresh_token_of_another_key").await;
+        return refuse(family.names(), "refresh_token_of_another_key").await;
     }
-    let default_scope = still_allowed(client, &family)?;
+    let about = |error: OAuthError| error.about(family.names());
+    let default_scope = still_allowed(client, &family).map_err(about)?;
     let allowed = app.registry().declared().hierarchy.closure(&default_scope);
     Ok(Grant {
         default_scope: Some(default_scope),
         redemption: Redemption::RefreshToken(presented),
-        subject: subject(&family)?,
+        subject: subject(&family).map_err(about)?,
         granted_resources: family.resources,
         bound_to: family.confirmation,
         ..Grant::new("refresh_token", Subject::Client, allowed)
@@ -76,17 +82,20 @@ fn subject(family: &RefreshFamily) -> Result<Subject, OAuthError> {
     }
 }
 
+/// Recorded here, with the family as soon as it is known: its timeline must tell of every presentation.
 async fn refuse(
     app: &App,
     client: &RegisteredClient,
     context: &RequestContext,
+    names: TokenNames,
     refusal: &'static str,
 ) -> Result<Grant, OAuthError> {
     let client = &client.client.client_id;
     let event = AuditEvent::new("refresh_token_invalid")
         .client(client)
-        .outcome(refusal);
+        .outcome(refusal)
+        .names(&names);
     app.audit(context.audit(Some(format!("client:{client}"))), event)
         .await?;
-    Err(refused(refusal))
+    Err(refused(refusal).about(names))
 }

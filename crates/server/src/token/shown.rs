@@ -6,7 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use tokensmith_jose::Expect;
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, Scope, Secret};
-use tokensmith_store::{RefreshFamily, StoreError, Timestamp};
+use tokensmith_store::{RefreshFamily, StoreError, Timestamp, TokenNames};
 use uuid::Uuid;
 
 use super::{PresentedToken, imported};
@@ -151,6 +151,16 @@ impl ShownClaims {
         let now = now.as_seconds();
         let latest_start = now.saturating_add(LEEWAY_SECONDS);
         self.exp > now && self.iat <= latest_start && self.nbf.is_none_or(|nbf| nbf <= latest_start)
+    }
+
+    /// Whom and what the token speaks of, for audit lines about it.
+    pub(crate) fn names(&self) -> TokenNames {
+        let is_user = Uuid::try_parse(&self.sub).is_ok();
+        TokenNames {
+            user_id: is_user.then(|| self.sub.clone()),
+            client_id: Some(self.client_id.to_string()),
+            grant_id: self.grant_id.clone().or_else(|| self.sid.clone()),
+        }
     }
 
     /// Who would be calling with this token; `None` when it names neither a user nor its client.

@@ -8,7 +8,7 @@ use tokensmith_oauth2::{ClientId, GrantType, Scope};
 use tokensmith_resource_server::{Principal, ResourceServer};
 use tokensmith_store::{
     AuditContext, Client, ExchangeMode, ExchangeRule, OpenFamily, PutClient, PutResource,
-    RefreshFamily, Resource, RevocationKind, Revoke,
+    RefreshFamily, Resource, RevocationKind, Revoke, TokenNames,
 };
 use tokensmith_testkit::{Answer, TestServer, User};
 
@@ -336,6 +336,7 @@ async fn validating_services_learn_from_the_feed_what_the_end_of_a_subject_token
                     kind: RevocationKind::Client,
                     subject: client.to_owned(),
                     expires_at: house.server.now() + Duration::from_secs(3600),
+                    names: TokenNames::default(),
                     context: AuditContext::operator(house.server.now()),
                 };
                 assert!(house.server.app().store().write(revoke).await.unwrap());

@@ -23,6 +23,7 @@ mod refresh;
 mod register;
 mod revocation_feed;
 mod revoke;
+mod timeline;
 mod tls;
 
 /// The claims of a token, unchecked.

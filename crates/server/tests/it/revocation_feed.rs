@@ -11,7 +11,7 @@ use tokensmith_resource_server::{
     Clock, FeedBuilder, ResourceServer, RevocationFeed, Revocations, TokenError, WhenLost,
 };
 use tokensmith_store::{
-    AuditContext, ChangeClient, ClientChange, RevocationKind, Revoke, SetUserActive,
+    AuditContext, ChangeClient, ClientChange, RevocationKind, Revoke, SetUserActive, TokenNames,
 };
 use tokensmith_testkit::{Answer, TestServer};
 use tokio::{
@@ -38,6 +38,7 @@ async fn revoke_line(server: &TestServer, kind: RevocationKind, subject: &str) {
         kind,
         subject: subject.to_owned(),
         expires_at: server.now() + HOUR,
+        names: TokenNames::default(),
         context: AuditContext::operator(server.now()),
     };
     assert!(server.app().store().write(revoke).await.unwrap());

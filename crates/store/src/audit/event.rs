@@ -100,12 +100,32 @@ impl AuditEvent {
         self
     }
 
+    /// Names whom and what a token speaks of. What is named already stays.
+    #[must_use]
+    pub fn names(mut self, names: &TokenNames) -> Self {
+        self.user_id = self.user_id.or_else(|| names.user_id.clone());
+        self.client_id = self.client_id.or_else(|| names.client_id.clone());
+        self.grant_id = self.grant_id.or_else(|| names.grant_id.clone());
+        self
+    }
+
     /// Adds a field.
     #[must_use]
     pub fn field(mut self, name: &'static str, value: impl ToString) -> Self {
         self.fields.push((name, value.to_string()));
         self
     }
+}
+
+/// Whom and what a token speaks of, for every line about it, so that the timeline of its grant is whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenNames {
+    /// The user it is about.
+    pub user_id: Option<String>,
+    /// The client it was issued to.
+    pub client_id: Option<String>,
+    /// The token family, or else the session, that it belongs to.
+    pub grant_id: Option<String>,
 }
 
 /// An event as it is stored: the indexed columns and the text that is hashed.

@@ -8,6 +8,7 @@ mod append;
 mod checkpoint;
 mod event;
 mod read;
+mod timeline;
 mod verify;
 
 pub use append::AppendAudit;
@@ -16,7 +17,7 @@ pub(crate) use append::{
 };
 pub use checkpoint::{AuditCheckpoint, RecordCheckpoint};
 pub(crate) use event::AuditLine;
-pub use event::{AuditContext, AuditEvent};
+pub use event::{AuditContext, AuditEvent, TokenNames};
 pub use read::{AuditPage, AuditRecord};
 pub use verify::AuditFault;
 

@@ -237,6 +237,7 @@ impl World<'_> {
                     kind,
                     subject,
                     expires_at: revoked_until,
+                    names: TokenNames::default(),
                     context,
                 })
                 .await

@@ -331,6 +331,7 @@ on_both_engines! {
                         kind: RevocationKind::Token,
                         subject: format!("{round}-{number}"),
                         expires_at: NOW + HOUR,
+                        names: TokenNames::default(),
                         context: at(NOW),
                     };
                     assert!(store.write(revoke).await.expect("an answer"));

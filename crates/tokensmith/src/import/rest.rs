@@ -62,6 +62,7 @@ pub(super) async fn revoked(
             kind: RevocationKind::Token,
             subject,
             expires_at,
+            names: tokensmith_store::TokenNames::default(),
             context: import.data.context(),
         };
         import.data.store.write(revoke).await?;

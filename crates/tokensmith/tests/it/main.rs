@@ -11,3 +11,4 @@ mod keys;
 mod running;
 mod serve;
 mod stopping;
+mod tokens;

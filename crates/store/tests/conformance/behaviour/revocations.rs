@@ -9,6 +9,7 @@ fn revoke(kind: RevocationKind, subject: &str) -> Revoke {
         kind,
         subject: subject.into(),
         expires_at: NOW + HOUR,
+        names: TokenNames::default(),
         context: at(NOW),
     }
 }

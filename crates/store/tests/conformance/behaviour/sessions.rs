@@ -66,6 +66,54 @@ on_both_engines! {
         assert_eq!(ground.audited("session_ended").await, 1);
     }
 
+    async fn whatever_ends_a_session_leaves_a_line_for_it_and_for_each_of_its_families(ground: &Ground) {
+        let web = ground.client("web").await;
+        let store = &ground.store;
+        for (name, reason) in [("alice", "logout"), ("bob", "all"), ("carol", "user_disabled"), ("dora", "password_changed")] {
+            let user = ground.user(name).await;
+            let session = ground.session(&user).await;
+            let family = ground.family(&web, Some((&user, &session))).await;
+            match reason {
+                "logout" => drop(ground.end_session(&session, NOW).await),
+                "all" => drop(store.write(EndSessionsOf { reason: "all", ..end_all(&user, None) }).await.unwrap()),
+                "user_disabled" => {
+                    let (revoked_until, context) = (NOW + HOUR, at(NOW));
+                    let disable = SetUserActive { user_id: user.clone(), is_active: false, revoked_until, context };
+                    assert!(store.write(disable).await.unwrap());
+                }
+                _ => {
+                    let change = ChangePassword {
+                        user_id: user.clone(),
+                        old_hash: Some(PasswordHash::new(format!("$argon2id${name}"))),
+                        new_hash: PasswordHash::new("$argon2id$new".into()),
+                        except: None,
+                        revoked_until: NOW + HOUR,
+                        context: at(NOW),
+                    };
+                    assert!(store.write(change).await.unwrap().is_some());
+                }
+            }
+            let member = format!("\"reason\":\"{reason}\"");
+            for (grant, event) in [(session.as_str(), "session_ended"), (family.as_str(), "token_revoked")] {
+                let lines = store.newest_audit_of_grant(grant, 1).await.unwrap();
+                assert_eq!((lines[0].event.as_str(), lines[0].user_id.as_deref()), (event, Some(user.as_str())));
+                assert!(lines[0].body.contains(&member), "{}", lines[0].body);
+            }
+            assert_eq!(store.families_in_session(&session, user.as_str(), 9).await.unwrap(), [family]);
+        }
+    }
+
+    async fn the_families_of_a_session_are_known_after_their_rows_were_swept(ground: &Ground) {
+        let (web, alice) = (ground.client("web").await, ground.user("alice").await);
+        let (session, other) = (ground.session(&alice).await, ground.session(&alice).await);
+        let family = ground.family(&web, Some((&alice, &session))).await;
+        ground.family(&web, Some((&alice, &other))).await;
+        let sweep = Sweep { expired: Expired::RefreshFamilies, before: NOW + DAY * 40, limit: 10 };
+        assert_eq!(ground.store.write(sweep).await.unwrap(), 2);
+        let found = ground.store.families_in_session(&session, alice.as_str(), 9).await.unwrap();
+        assert_eq!(found, [family]);
+    }
+
     async fn nobody_ends_the_session_of_another(ground: &Ground) {
         let (alice, mallory) = (ground.user("alice").await, ground.user("mallory").await);
         let session = ground.session(&alice).await;
