@@ -98,16 +98,22 @@ fn parse_pair(pair: &[u8]) -> Result<(String, Zeroizing<String>), FormError> {
 /// Decodes one name or value: `+` is a space, every `%` needs its two digits.
 pub(crate) fn decode(encoded: &[u8]) -> Result<String, FormError> {
     let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.iter();
-    while let Some(byte) = rest.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => (hex_digit(rest.next())? << 4) | hex_digit(rest.next())?,
-            byte => *byte,
-        });
+    let mut rest = encoded;
+    while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+        decoded.extend_from_slice(&rest[..plain]);
+        let taken = if rest[plain] == b'+' {
+            decoded.push(b' ');
+            1
+        } else {
+            decoded.push((hex_digit(rest.get(plain + 1))? << 4) | hex_digit(rest.get(plain + 2))?);
+            3
+        };
+        rest = &rest[plain + taken..];
     }
+    decoded.extend_from_slice(rest);
     let text = String::from_utf8(decoded).map_err(|_| FormError::Utf8)?;
-    if text.chars().any(char::is_control) {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
+    if !text.bytes().all(is_plain) && text.chars().any(char::is_control) {
         Err(FormError::ControlCharacter)
     } else {
         Ok(text)

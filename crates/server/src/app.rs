@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use tokensmith_jose::dpop::NonceKey;
-use tokensmith_store::{
-    AppendAudit, AuditContext, AuditEvent, Durability, Options, Store, StoreError, Target,
-};
+use tokensmith_store::{AuditContext, AuditEvent, Options, Store, StoreError, Target};
 
 use crate::{
     client_auth::ClientAuth,
@@ -74,7 +72,11 @@ impl App {
         let now = clock.now();
         let certificates = Certificates::load(&config)?;
         let hashing = Hashing::start(&config.hashing)?;
-        let store = Store::open(&store_options(&config), now).await?;
+        let options = Options {
+            keeps_journal: true,
+            ..store_options(&config)
+        };
+        let store = Store::open(&options, now).await?;
         let account_client = registry::ensure_account_client(&store, now);
         let keys = KeyRing::open(&config, &store, now);
         let (keys, ()) = tokio::try_join!(keys, account_client)?;
@@ -188,13 +190,7 @@ impl App {
         if !self.config().audit.enabled {
             return Ok(());
         }
-        self.store()
-            .write(AppendAudit {
-                context,
-                event,
-                durability: Durability::CrashSafe,
-            })
-            .await
+        self.store().record(context, event).await
     }
 }
 

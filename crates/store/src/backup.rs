@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
-use crate::StoreError;
+use crate::{StoreError, engine::unsettled};
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub fn back_up_sqlite(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
 fn copy(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     source.busy_timeout(std::time::Duration::from_secs(5))?;
+    settle_journal(from, &source)?;
     let mut copy = Connection::open(to)?;
     // All pages in one step: one read transaction, so one instant, however much is written meanwhile.
     Backup::new(&source, &mut copy)?.step(-1)?;
@@ -44,6 +45,21 @@ fn copy(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     file.sync_all().map_err(StoreError::unavailable)?;
     let bytes = file.metadata().map_err(StoreError::unavailable)?.len();
     Ok(BackedUp { bytes })
+}
+
+/// Lines of the audit journal that were acknowledged before this moment belong into the copy.
+fn settle_journal(from: &Path, source: &Connection) -> Result<(), StoreError> {
+    const TRIES: u32 = 200;
+    let Some(end) = unsettled(from, source)? else {
+        return Ok(());
+    };
+    for _ in 0..TRIES {
+        if end.is_reached(source)? {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn create_new(path: &Path) -> Result<(), StoreError> {

@@ -1,10 +1,13 @@
 //! The store as its callers see it: open, read, write, check, close.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    Durability, Operation, StoreError, Timestamp, Value,
-    engine::{Checkpointer, Writer, postgres::Postgres, sqlite},
+    AppendAudit, AuditContext, AuditEvent, Durability, Operation, StoreError, Timestamp, Tx, Value,
+    audit::AuditLine,
+    engine::{
+        Appended, BACKLOG, Checkpointer, Journal, Writer, postgres::Postgres, sqlite, unsettled,
+    },
     schema,
     tx::FromRow,
 };
@@ -29,6 +32,9 @@ pub struct Options {
     pub connection_wait: Duration,
     /// Fsync even what the operations declare crash-safe.
     pub everything_power_safe: bool,
+    /// SQLite: whether this process keeps the audit journal while it runs, as a server does. One that does not only
+    /// moves what a process that died left in it.
+    pub keeps_journal: bool,
 }
 
 impl Options {
@@ -44,6 +50,7 @@ impl Options {
             connections,
             connection_wait: Duration::from_secs(1),
             everything_power_safe: false,
+            keeps_journal: false,
         }
     }
 }
@@ -58,6 +65,8 @@ enum Engine {
     Sqlite {
         readers: sqlite::Readers,
         writer: Writer,
+        journal: Arc<Journal>,
+        path: PathBuf,
     },
     Postgres(Postgres),
 }
@@ -74,9 +83,12 @@ impl Store {
                 schema::migrate_sqlite(&mut connection, now)?;
                 let checkpointer = Checkpointer::start(sqlite::open(path)?)?;
                 let readers = sqlite::Readers::open(path, options.connections)?;
+                let journal = open_journal(options, path, &connection)?;
                 Engine::Sqlite {
                     readers,
-                    writer: Writer::start(connection, checkpointer)?,
+                    writer: Writer::start(connection, checkpointer, journal.clone())?,
+                    journal,
+                    path: path.clone(),
                 }
             }
             Target::Postgres(url) => {
@@ -85,10 +97,65 @@ impl Store {
                 Engine::Postgres(postgres)
             }
         };
-        Ok(Self {
+        let store = Self {
             engine,
             everything_power_safe: options.everything_power_safe,
-        })
+        };
+        store.settle_own_journal().await?;
+        if let Engine::Sqlite { journal, .. } = &store.engine
+            && !options.keeps_journal
+        {
+            journal.close();
+        }
+        Ok(store)
+    }
+
+    /// Records an event that changes nothing else: the issue of a stateless token, or a refusal. When this returns the
+    /// line is crash-safe (or power-safe, where everything is).
+    ///
+    /// # Errors
+    /// `Unavailable`: then the answer must not be given either.
+    pub async fn record(&self, context: AuditContext, event: AuditEvent) -> Result<(), StoreError> {
+        if let Engine::Sqlite {
+            journal, writer, ..
+        } = &self.engine
+            && !self.everything_power_safe
+        {
+            match journal.append(AuditLine::new(&context, &event))? {
+                Appended::Kept if journal.backlog() > BACKLOG => return self.run(Settle).await,
+                Appended::Kept => return Ok(()),
+                Appended::First => return writer.nudge(),
+                Appended::NotHere => {}
+            }
+        }
+        let durability = Durability::CrashSafe;
+        let append = AppendAudit {
+            context,
+            event,
+            durability,
+        };
+        Box::pin(self.write(append)).await
+    }
+
+    /// Waits until every line that was recorded is in the chain, so that a read sees it.
+    pub(crate) async fn settle_journal(&self) -> Result<(), StoreError> {
+        self.settle_own_journal().await?;
+        match &self.engine {
+            Engine::Sqlite {
+                readers,
+                journal,
+                path,
+                ..
+            } if !journal.is_held() => settle_foreign_journal(readers, path).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn settle_own_journal(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite { journal, .. } if journal.backlog() > 0 => self.run(Settle).await,
+            _ => Ok(()),
+        }
     }
 
     /// Runs an operation as one transaction and answers once it is as durable as it asks to be.
@@ -105,7 +172,8 @@ impl Store {
     async fn run<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {
         match &self.engine {
             Engine::Sqlite { writer, .. } => writer.write(operation).await,
-            Engine::Postgres(postgres) => postgres.write(operation).await,
+            // Boxed: the driver's futures are large, and every handler's would hold one of them.
+            Engine::Postgres(postgres) => Box::pin(postgres.write(operation)).await,
         }
     }
 
@@ -119,7 +187,7 @@ impl Store {
             Engine::Sqlite { readers, .. } => {
                 readers.with(|connection| sqlite::query(connection, sql, values))
             }
-            Engine::Postgres(postgres) => postgres.query(sql, values).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.query(sql, values)).await,
         }
     }
 
@@ -175,5 +243,56 @@ impl<O: Operation> Operation for PowerSafe<O> {
 
     async fn run(&self, tx: &mut crate::Tx<'_>) -> Result<O::Outcome, StoreError> {
         self.0.run(tx).await
+    }
+}
+
+/// The journal of an SQLite file. A server waits a moment for a command that is just moving a dead server's lines.
+fn open_journal(
+    options: &Options,
+    path: &std::path::Path,
+    connection: &rusqlite::Connection,
+) -> Result<Arc<Journal>, StoreError> {
+    const TRIES: u32 = 20;
+    let mut journal = Journal::open(path, connection)?;
+    for _ in 1..TRIES {
+        if journal.is_held() || !options.keeps_journal {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        journal = Journal::open(path, connection)?;
+    }
+    Ok(Arc::new(journal))
+}
+
+/// Waits for the process that has the journal to move what is in it now, a second at most.
+async fn settle_foreign_journal(
+    readers: &sqlite::Readers,
+    path: &std::path::Path,
+) -> Result<(), StoreError> {
+    const TRIES: u32 = 200;
+    let Some(end) = readers.with(|connection| unsettled(path, connection))? else {
+        return Ok(());
+    };
+    for _ in 0..TRIES {
+        if readers.with(|connection| end.is_reached(connection))? {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// Nothing but a commit, which moves the journal's lines.
+struct Settle;
+
+impl Operation for Settle {
+    type Outcome = ();
+
+    fn durability(&self) -> Durability {
+        Durability::CrashSafe
+    }
+
+    async fn run(&self, _: &mut Tx<'_>) -> Result<(), StoreError> {
+        Ok(())
     }
 }

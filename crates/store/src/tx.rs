@@ -267,9 +267,13 @@ impl Tx<'_> {
         }
     }
 
+    pub(crate) fn append_line(&mut self, context: &AuditContext, event: &AuditEvent) {
+        self.audit.push(AuditLine::new(context, event));
+    }
+
     /// Adds a line to the audit log. It is written at the end of this transaction, or not at all.
     pub(crate) fn audit(&mut self, context: &AuditContext, event: AuditEvent) {
-        self.audit.push(AuditLine::new(context, event));
+        self.audit.push(AuditLine::new(context, &event));
     }
 }
 

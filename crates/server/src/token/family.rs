@@ -43,11 +43,12 @@ pub(super) async fn redeem(
             family: None,
             refresh_token: None,
         }),
-        Redemption::NewFamily => open(of, jti, context).await,
+        // Boxed, so that a grant which redeems nothing does not carry them along.
+        Redemption::NewFamily => Box::pin(open(of, jti, context)).await,
         Redemption::RefreshToken(presented) if rotates(of) => {
-            rotate(of, presented, jti, context).await
+            Box::pin(rotate(of, presented, jti, context)).await
         }
-        Redemption::RefreshToken(presented) => keep(of, presented, jti, context).await,
+        Redemption::RefreshToken(presented) => Box::pin(keep(of, presented, jti, context)).await,
     }
 }
 

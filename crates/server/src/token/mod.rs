@@ -93,8 +93,9 @@ async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthEr
     let shown = confirmation::shown(call, headers).await?;
     let grant = match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(call)?,
-        GrantType::RefreshToken => refresh_token::grant(call).await?,
-        GrantType::TokenExchange => token_exchange::grant(call).await?,
+        // Boxed: the commonest grant, above, then carries nothing of theirs along.
+        GrantType::RefreshToken => Box::pin(refresh_token::grant(call)).await?,
+        GrantType::TokenExchange => Box::pin(token_exchange::grant(call)).await?,
         _ => return Err(unsupported()),
     };
     let grant = Grant {

@@ -28,7 +28,7 @@ impl Operation for AppendAudit {
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        tx.audit(&self.context, self.event.clone());
+        tx.append_line(&self.context, &self.event);
         Ok(())
     }
 }
@@ -45,7 +45,7 @@ pub(crate) fn append_sqlite(
     let row = values![
         next.stream * STREAM_SHIFT + next.seq,
         line.at,
-        line.event,
+        line.event.as_ref(),
         line.user_id.as_ref(),
         line.grant_id.as_ref(),
         &line.body,
@@ -98,7 +98,7 @@ pub(crate) fn row_postgres<'a>(genesis: &'a ChainHead, line: &'a AuditLine) -> [
         genesis.hash.as_slice(),
         &line.body,
         line.at,
-        line.event,
+        line.event.as_ref(),
         line.user_id.as_ref(),
         line.grant_id.as_ref(),
     ]

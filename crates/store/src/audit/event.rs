@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+
 use crate::Timestamp;
 
 /// Who asked, from where and when. Made once per request and shared by every line it writes.
@@ -132,22 +134,40 @@ pub struct TokenNames {
 #[derive(Clone, Debug)]
 pub(crate) struct AuditLine {
     pub(crate) at: Timestamp,
-    pub(crate) event: &'static str,
+    pub(crate) event: Cow<'static, str>,
     pub(crate) user_id: Option<String>,
     pub(crate) grant_id: Option<String>,
     pub(crate) body: String,
 }
 
 impl AuditLine {
-    pub(crate) fn new(context: &AuditContext, event: AuditEvent) -> Self {
-        let body = body(context, &event);
+    pub(crate) fn new(context: &AuditContext, event: &AuditEvent) -> Self {
+        let body = body(context, event);
         Self {
             at: context.at,
-            event: event.event,
-            user_id: event.user_id,
-            grant_id: event.grant_id,
+            event: event.event.into(),
+            user_id: event.user_id.clone(),
+            grant_id: event.grant_id.clone(),
             body,
         }
+    }
+
+    /// The line that has this text, or `None` if it is not one of ours.
+    pub(crate) fn from_body(at: Timestamp, body: String) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Columns {
+            event: String,
+            user_id: Option<String>,
+            grant_id: Option<String>,
+        }
+        let columns: Columns = serde_json::from_str(&body).ok()?;
+        Some(Self {
+            at,
+            event: columns.event.into(),
+            user_id: columns.user_id,
+            grant_id: columns.grant_id,
+            body,
+        })
     }
 }
 
@@ -217,7 +237,7 @@ mod tests {
             ip: Some("x\r\n\"\u{1b}[31m\\".into()),
             ..AuditContext::default()
         };
-        let line = AuditLine::new(&context, AuditEvent::new("e").field("note", "ü\u{85}"));
+        let line = AuditLine::new(&context, &AuditEvent::new("e").field("note", "ü\u{85}"));
         assert!(!line.body.contains(['\r', '\n', '\u{1b}']));
         let read: serde_json::Value = serde_json::from_str(&line.body).expect("valid JSON");
         assert_eq!(read["ip"], "x\r\n\"\u{1b}[31m\\");

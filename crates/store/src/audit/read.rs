@@ -81,6 +81,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn audit_page(&self, page: AuditPage) -> Result<Vec<AuditRecord>, StoreError> {
         const PAGE: &str = const_str::concat!(COLUMNS, " WHERE id > $1 ORDER BY id LIMIT $2");
+        self.settle_journal().await?;
         self.all(PAGE, values![page.after, page.limit]).await
     }
 
@@ -95,6 +96,7 @@ impl Store {
     ) -> Result<Vec<AuditRecord>, StoreError> {
         const OF_USER: &str =
             const_str::concat!(COLUMNS, " WHERE user_id = $1 ORDER BY at DESC LIMIT $2");
+        self.settle_journal().await?;
         self.all(OF_USER, values![user_id, limit]).await
     }
 
@@ -109,6 +111,7 @@ impl Store {
     ) -> Result<Vec<AuditRecord>, StoreError> {
         const OF_GRANT: &str =
             const_str::concat!(COLUMNS, " WHERE grant_id = $1 ORDER BY at, id LIMIT $2");
+        self.settle_journal().await?;
         self.all(OF_GRANT, values![grant_id, limit]).await
     }
 
@@ -124,6 +127,7 @@ impl Store {
                 WHERE of_stream.id > h.stream * 1099511627776 AND of_stream.id < (h.stream + 1) * 1099511627776
                 ORDER BY of_stream.id DESC LIMIT $1) AS l
             ORDER BY l.at DESC, l.id DESC LIMIT $1";
+        self.settle_journal().await?;
         let sql = self.by_engine(ONE_STREAM, STREAMS);
         self.all(sql, values![limit]).await
     }

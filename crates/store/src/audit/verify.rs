@@ -76,6 +76,7 @@ impl Store {
         held_outside: &[ChainHead],
     ) -> Result<(u64, Vec<AuditFault>), StoreError> {
         const PART: &str = const_str::concat!(COLUMNS, " WHERE id > $1 ORDER BY id LIMIT 2000");
+        self.settle_journal().await?;
         // What must be found is read before the walk, and how far it may go after it: lines that are written
         // meanwhile are then neither missing nor too many.
         let mut walk = Walk::new(self.known_heads(held_outside).await?);

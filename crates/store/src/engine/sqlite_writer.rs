@@ -2,7 +2,10 @@
 //! whole or not at all, and answers callers only after that commit is as durable as the strictest of them needs.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
     task::{Context, Poll, Waker},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -14,8 +17,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     Durability, Operation, StoreError, Tx,
-    audit::{self, ChainHead},
-    engine::sqlite_checkpoint::Checkpointer,
+    audit::{self, AuditLine, ChainHead},
+    engine::{
+        sqlite_checkpoint::Checkpointer,
+        sqlite_journal::{Journal, Mark},
+    },
     tx::TxEngine,
 };
 
@@ -27,6 +33,10 @@ const BATCH: usize = 256;
 const PATIENCE: u32 = 4;
 /// The longest such wait.
 const LONGEST_PATIENCE: Duration = Duration::from_millis(1);
+/// How long lines of the audit journal wait for others before they are moved into the chain.
+const JOURNAL_DELAY: Duration = Duration::from_millis(5);
+/// How soon a move that failed is tried again.
+const JOURNAL_RETRY: Duration = Duration::from_millis(200);
 /// Operations after which the checkpointer is asked to move the WAL into the database file.
 const CHECKPOINT_EVERY: usize = 2000;
 
@@ -40,9 +50,10 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         checkpointer: Checkpointer,
+        journal: Arc<Journal>,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let state = WriterState::new(connection, checkpointer)?;
+        let state = WriterState::new(connection, checkpointer, journal)?;
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || state.run(&jobs))
@@ -60,17 +71,34 @@ impl Writer {
             answer,
             outcome: None,
         });
-        let queue = self
-            .queue
-            .as_ref()
-            .ok_or_else(|| StoreError::unavailable("the store is closed"))?;
-        queue.try_send(job).map_err(|refused| match refused {
+        self.send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => StoreError::unavailable("the writer's queue is full"),
             TrySendError::Disconnected(_) => StoreError::unavailable("the writer has stopped"),
         })?;
         outcome
             .await
             .map_err(|_| StoreError::unavailable("the writer has stopped"))?
+    }
+
+    /// Says that the audit journal has lines again.
+    ///
+    /// # Errors
+    /// When the writer has stopped.
+    pub(crate) fn nudge(&self) -> Result<(), StoreError> {
+        match self.send(Box::new(JournalGrew)) {
+            // With a full queue the writer soon looks anyway: it does so at every commit.
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => {
+                Err(StoreError::unavailable("the writer has stopped"))
+            }
+        }
+    }
+
+    fn send(&self, job: Box<dyn Job>) -> Result<(), TrySendError<Box<dyn Job>>> {
+        match &self.queue {
+            Some(queue) => queue.try_send(job),
+            None => Err(TrySendError::Disconnected(job)),
+        }
     }
 
     /// Whether there is anybody left to write.
@@ -100,6 +128,29 @@ trait Job: Send {
     /// Runs the operation and says whether what it did is kept.
     fn run(&mut self, writer: &mut WriterState) -> bool;
     fn answer(self: Box<Self>, commit: Result<(), &str>);
+    /// Whether it is only a hint that nobody waits for.
+    fn is_hint(&self) -> bool {
+        false
+    }
+}
+
+/// The audit journal has lines. They are moved with every commit, so there is nothing to run.
+struct JournalGrew;
+
+impl Job for JournalGrew {
+    fn durability(&self) -> Durability {
+        Durability::CrashSafe
+    }
+
+    fn run(&mut self, _: &mut WriterState) -> bool {
+        true
+    }
+
+    fn answer(self: Box<Self>, _: Result<(), &str>) {}
+
+    fn is_hint(&self) -> bool {
+        true
+    }
 }
 
 struct Queued<O: Operation> {
@@ -147,11 +198,22 @@ struct Gathering {
 }
 
 impl Gathering {
-    /// Waits for an operation, and a moment for others; `None` once nobody can send any more.
-    fn next_batch(&mut self, jobs: &Receiver<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
+    /// Waits for an operation, and a moment for others; `None` once nobody can send any more. Empty when only the
+    /// journal has something, or after `idle`.
+    fn next_batch(
+        &mut self,
+        jobs: &Receiver<Box<dyn Job>>,
+        idle: Option<Duration>,
+    ) -> Option<Vec<Box<dyn Job>>> {
         let mut batch = std::mem::take(&mut self.next);
         if batch.is_empty() {
-            batch.push(jobs.recv().ok()?);
+            match idle {
+                Some(idle) => batch.extend(until(Instant::now() + idle, jobs)?),
+                None => batch.push(jobs.recv().ok()?),
+            }
+        }
+        if batch.iter().all(|job| job.is_hint()) {
+            batch.extend(until(Instant::now() + JOURNAL_DELAY, jobs)?);
         }
         batch.extend(jobs.try_iter().take(BATCH - batch.len()));
         let begun = Instant::now();
@@ -159,6 +221,7 @@ impl Gathering {
             std::thread::yield_now();
             batch.extend(jobs.try_iter().take(BATCH - batch.len()));
         }
+        batch.retain(|job| !job.is_hint());
         Some(batch)
     }
 
@@ -170,6 +233,18 @@ impl Gathering {
     }
 }
 
+/// The first operation before the deadline; `None` once nobody can send any more.
+fn until(deadline: Instant, jobs: &Receiver<Box<dyn Job>>) -> Option<Option<Box<dyn Job>>> {
+    loop {
+        match jobs.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(job) if job.is_hint() => {}
+            Ok(job) => return Some(Some(job)),
+            Err(RecvTimeoutError::Timeout) => return Some(None),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
+
 /// A way to run the operations of a batch. `false`: they must be run in another way.
 type RunBatch = fn(&mut WriterState, &mut [Box<dyn Job>]) -> Result<bool, StoreError>;
 
@@ -178,6 +253,9 @@ struct WriterState {
     synchronous: Durability,
     head: ChainHead,
     data_version: i64,
+    journal: Arc<Journal>,
+    /// Lines taken from the journal that are not committed yet.
+    draining: Option<(Vec<AuditLine>, Mark)>,
     checkpointer: Checkpointer,
     since_checkpoint: usize,
     /// An fsync failed, after which the kernel may have dropped pages it could not write: nothing later written
@@ -186,12 +264,18 @@ struct WriterState {
 }
 
 impl WriterState {
-    fn new(connection: Connection, checkpointer: Checkpointer) -> Result<Self, StoreError> {
+    fn new(
+        connection: Connection,
+        checkpointer: Checkpointer,
+        journal: Arc<Journal>,
+    ) -> Result<Self, StoreError> {
         let mut state = Self {
             connection,
             synchronous: Durability::PowerSafe,
             head: ChainHead::genesis(0),
             data_version: -1,
+            journal,
+            draining: None,
             checkpointer,
             since_checkpoint: 0,
             is_untrusted: false,
@@ -204,9 +288,20 @@ impl WriterState {
     }
 
     fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+        self.commit_batches(jobs);
+        self.journal.refuse_more();
+        if !self.is_untrusted {
+            // What cannot be moved now is moved at the next start.
+            let _ = self.commit(&mut []);
+        }
+        self.journal.close();
+    }
+
+    fn commit_batches(&mut self, jobs: &Receiver<Box<dyn Job>>) {
         let mut gathering = Gathering::default();
         while !self.is_untrusted
-            && let Some(mut batch) = gathering.next_batch(jobs)
+            && let Some(mut batch) =
+                gathering.next_batch(jobs, self.draining.as_ref().map(|_| JOURNAL_RETRY))
         {
             metrics::histogram!("tokensmith_store_batch_operations").record(batch.len() as f64);
             let begun = Instant::now();
@@ -225,7 +320,7 @@ impl WriterState {
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         let needed = batch.iter().map(|job| job.durability()).max();
-        self.set_synchronous(needed.unwrap_or(Durability::PowerSafe))?;
+        self.set_synchronous(needed.unwrap_or(Durability::CrashSafe))?;
         // A savepoint for each operation costs a seventh of the whole, and hardly ever does one fail. So they run
         // without, and only if one fails does the batch run again, each in a savepoint of its own.
         let done = match self.attempt(batch, Self::run_together) {
@@ -246,6 +341,7 @@ impl WriterState {
         let before = self.head.clone();
         let ran = self
             .follow_other_processes()
+            .and_then(|()| self.drain())
             .and_then(|()| run(self, batch));
         let committed = match ran {
             Ok(true) => self
@@ -254,11 +350,35 @@ impl WriterState {
                 .map(|()| true),
             other => other,
         };
-        if !matches!(committed, Ok(true)) {
-            let _ = self.step("ROLLBACK");
-            self.data_version = -1;
+        match committed {
+            Ok(true) => self.drained(),
+            _ => {
+                let _ = self.step("ROLLBACK");
+                self.data_version = -1;
+            }
         }
         committed
+    }
+
+    /// Moves the journal's lines into the chain, before those of the operations that come after them.
+    fn drain(&mut self) -> Result<(), StoreError> {
+        if self.draining.is_none() {
+            self.draining = self.journal.take();
+        }
+        let Some((lines, mark)) = &self.draining else {
+            return Ok(());
+        };
+        for line in lines {
+            self.head = audit::append_sqlite(&self.connection, &self.head, line)?;
+        }
+        mark.save(&self.connection)
+    }
+
+    fn drained(&mut self) {
+        if let Some((lines, _)) = self.draining.take() {
+            self.since_checkpoint += lines.len();
+            self.journal.moved(lines.len());
+        }
     }
 
     fn end_commit(&mut self) -> Result<(), StoreError> {

@@ -113,6 +113,15 @@ pub(crate) async fn open(target: &Target) -> Result<Store, tokensmith_store::Sto
     Store::open(&options, NOW).await
 }
 
+/// Opens an SQLite file as a server does: with the audit journal.
+pub(crate) async fn open_as_server(path: &std::path::Path) -> Store {
+    let options = Options {
+        keeps_journal: true,
+        ..Options::new(Target::Sqlite(path.to_owned()))
+    };
+    Store::open(&options, NOW).await.expect("the store opens")
+}
+
 pub(crate) async fn run_sql(target: &Target, sql: &str) {
     match target {
         Target::Sqlite(path) => raw_sqlite(path).execute_batch(sql).expect("SQL"),

@@ -9,6 +9,7 @@ mod actors;
 mod behaviour;
 mod faults;
 mod ground;
+mod journal;
 mod migrations;
 mod properties;
 mod races;

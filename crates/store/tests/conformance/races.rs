@@ -11,7 +11,7 @@ const CALLERS: usize = 50;
 const ROUNDS: usize = 5;
 
 /// Lets all start at the same moment and returns what each was answered.
-async fn race<T, F>(callers: usize, call: impl Fn(usize) -> F) -> Vec<T>
+pub(crate) async fn race<T, F>(callers: usize, call: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
