@@ -1,6 +1,6 @@
 -- wrk: one form POST, again and again. BENCH_BODY is the form; where it says @CLIENT@, one of BENCH_CLIENTS numbers
 -- (seven digits, at random) takes its place, so that a cache of a few clients cannot answer for all. Where it says
--- @TOKEN@, the oldest refresh token of BENCH_TOKENS takes its place, and the one in the answer joins the others.
+-- @TOKEN@, the oldest token of the file BENCH_TOKENS takes its place, and a refresh token in the answer joins the others.
 -- Prints one line of JSON at the end.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -18,7 +18,7 @@ elseif string.find(body, "@TOKEN@", 1, true) then
   local before, after = string.match(body, "^(.-)@TOKEN@(.*)$")
   local tokens, first, last = {}, 1, 0
   local function keep(token) last = last + 1; tokens[last] = token end
-  for token in string.gmatch(os.getenv("BENCH_TOKENS") or "", "%S+") do keep(token) end
+  for token in io.lines(os.getenv("BENCH_TOKENS")) do keep(token) end
   function request()
     local token = tokens[first] or ""
     tokens[first] = nil
@@ -28,6 +28,14 @@ elseif string.find(body, "@TOKEN@", 1, true) then
   function response(_, _, answer)
     local token = string.match(answer, '"refresh_token":"([^"]+)"')
     if token then keep(token) end
+  end
+elseif os.getenv("BENCH_COLLECT") then
+  -- Keeps every access token, for runs that need each of them once.
+  local file = assert(io.open(os.getenv("BENCH_COLLECT"), "w"))
+  wrk.body = body
+  function response(_, _, answer)
+    local token = string.match(answer, '"access_token":"([^"]+)"')
+    if token then file:write(token, "\n") end
   end
 else
   wrk.body = body

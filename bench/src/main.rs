@@ -33,6 +33,10 @@ struct Arguments {
 enum Command {
     /// A bare axum server that signs a token for every form and does nothing else.
     LimitToken(limit::token::Arguments),
+    /// A bare axum server that answers every form with the same 700 bytes.
+    LimitFixed(limit::fixed::Arguments),
+    /// A bare axum server that rotates through one group-committing writer.
+    LimitRotation(limit::rotation::Arguments),
     /// SQLite alone: one update and one insert a unit of work, many units a commit, fsynced.
     LimitEngine(limit::engine::Arguments),
     /// The store: the same unit of work through its operations, from many callers.
@@ -62,6 +66,8 @@ struct TableArguments {
 fn main() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::LimitToken(arguments) => limit::token::run(&arguments)?,
+        Command::LimitFixed(arguments) => limit::fixed::run(&arguments)?,
+        Command::LimitRotation(arguments) => limit::rotation::run(&arguments)?,
         Command::LimitEngine(arguments) => limit::engine::run(&arguments)?,
         Command::StoreCommits(arguments) => store_commits::run(&arguments)?,
         Command::Table(arguments) => return print_table(&arguments),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64URL};
@@ -119,10 +119,32 @@ pub(crate) fn token_load(port: u16, clients: u32) -> Load {
         port,
         path: "/oauth/token",
         body,
-        tokens: Vec::new(),
+        tokens: None,
+        collect: None,
         clients,
         connections: 32,
     }
+}
+
+/// A text member of the answer to `request`.
+pub(crate) fn member(request: &Request, name: &str) -> Result<String> {
+    let answer = request.send()?;
+    let body = answer.json();
+    let text = body[name].as_str();
+    Ok(text
+        .with_context(|| format!("status {}: {}", answer.status, answer.body))?
+        .to_owned())
+}
+
+/// Writes so many new refresh tokens of client 0 into a file, each of a family of its own.
+pub(crate) fn refresh_tokens(port: u16, file: &Path, count: usize) -> Result<PathBuf> {
+    let form = [("username", "bench-0000000"), ("password", SECRET)];
+    let sign_in = Request::new("POST", port, "/token").form(&form);
+    let tokens: Vec<String> = (0..count)
+        .map(|_| member(&sign_in, "refresh_token"))
+        .collect::<Result<_>>()?;
+    fs::write(file, tokens.join("\n"))?;
+    Ok(file.to_owned())
 }
 
 /// A program built beside this one.

@@ -1,5 +1,6 @@
 //! The load: wrk on a core of its own, one form again and again, over kept connections to 127.0.0.1.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -12,8 +13,11 @@ pub(crate) struct Load {
     pub(crate) port: u16,
     pub(crate) path: &'static str,
     pub(crate) body: String,
-    /// Refresh tokens that take the place of `@TOKEN@`, and after them their successors. More than connections.
-    pub(crate) tokens: Vec<String>,
+    /// A file of tokens, one a line, that take the place of `@TOKEN@`, and after them their successors. More than
+    /// connections.
+    pub(crate) tokens: Option<PathBuf>,
+    /// A file that takes every access token of the answers.
+    pub(crate) collect: Option<PathBuf>,
     /// How many client numbers take the place of `@CLIENT@`; 0 for a fixed body.
     pub(crate) clients: u32,
     pub(crate) connections: u32,
@@ -43,27 +47,32 @@ impl Load {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/post.lua");
         let url = format!("http://127.0.0.1:{}{}", self.port, self.path);
         let (connections, duration) = (self.connections.to_string(), format!("{seconds}s"));
-        let output = Command::new("taskset")
-            .args([
-                "-c",
-                CORE,
-                "wrk",
-                "--latency",
-                "-t",
-                "1",
-                "-c",
-                &connections,
-                "-d",
-                &duration,
-                "-s",
-                script,
-                &url,
-            ])
+        let mut command = Command::new("taskset");
+        command.args([
+            "-c",
+            CORE,
+            "wrk",
+            "--latency",
+            "-t",
+            "1",
+            "-c",
+            &connections,
+            "-d",
+            &duration,
+            "-s",
+            script,
+            &url,
+        ]);
+        command
             .env("BENCH_BODY", &self.body)
-            .env("BENCH_TOKENS", self.tokens.join(" "))
-            .env("BENCH_CLIENTS", self.clients.to_string())
-            .output()
-            .context("running wrk")?;
+            .env("BENCH_CLIENTS", self.clients.to_string());
+        if let Some(tokens) = &self.tokens {
+            command.env("BENCH_TOKENS", tokens);
+        }
+        if let Some(collect) = &self.collect {
+            command.env("BENCH_COLLECT", collect);
+        }
+        let output = command.output().context("running wrk")?;
         let printed = String::from_utf8_lossy(&output.stdout);
         let line = printed.lines().find_map(|line| line.strip_prefix("JSON"));
         let line = line.with_context(|| {

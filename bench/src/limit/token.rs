@@ -2,7 +2,6 @@
 //! No client authentication, no database, no audit, no limits, no log: nothing a real server could leave out.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -76,7 +75,8 @@ impl Key {
     }
 }
 
-struct Limit {
+/// Signs tokens of the usual claims and size.
+pub(crate) struct Mint {
     key: Key,
     header: String,
 }
@@ -104,40 +104,18 @@ struct Answer {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let header = format!(
-        r#"{{"alg":"{}","typ":"at+jwt","kid":"{}"}}"#,
-        arguments.algorithm.as_str(),
-        "k".repeat(43)
-    );
-    let limit = Limit {
-        key: Key::generate(arguments.algorithm)?,
-        header: BASE64URL.encode(header) + ".",
-    };
     let router = Router::new()
         .route("/oauth/token", post(token))
         .route("/ready", get(|| async {}))
-        .with_state(Arc::new(limit));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
-        axum::serve(
-            axum::serve::ListenerExt::tap_io(listener, |stream| {
-                let _ = stream.set_nodelay(true);
-            }),
-            router,
-        )
-        .await?;
-        Ok(())
-    })
+        .with_state(Arc::new(Mint::new(arguments.algorithm)?));
+    super::serve(arguments.port, router)
 }
 
-async fn token(State(limit): State<Arc<Limit>>, body: Bytes) -> Json<Answer> {
+async fn token(State(mint): State<Arc<Mint>>, body: Bytes) -> Json<Answer> {
     let form: HashMap<_, _> = url::form_urlencoded::parse(&body).collect();
     let field = |name| form.get(name).map_or("", AsRef::as_ref);
-    let access_token = limit
-        .mint(field("client_id"), field("scope"))
+    let access_token = mint
+        .token(field("client_id"), field("scope"))
         .unwrap_or_default();
     Json(Answer {
         access_token,
@@ -147,8 +125,20 @@ async fn token(State(limit): State<Arc<Limit>>, body: Bytes) -> Json<Answer> {
     })
 }
 
-impl Limit {
-    fn mint(&self, client_id: &str, scope: &str) -> Result<String> {
+impl Mint {
+    pub(crate) fn new(kind: SignatureKind) -> Result<Self> {
+        let header = format!(
+            r#"{{"alg":"{}","typ":"at+jwt","kid":"{}"}}"#,
+            kind.as_str(),
+            "k".repeat(43)
+        );
+        Ok(Self {
+            key: Key::generate(kind)?,
+            header: BASE64URL.encode(header) + ".",
+        })
+    }
+
+    pub(crate) fn token(&self, client_id: &str, scope: &str) -> Result<String> {
         ensure!(!client_id.is_empty(), "no client_id");
         let mut random = [0; 16];
         rand::fill(&mut random)?;

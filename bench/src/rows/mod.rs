@@ -6,6 +6,7 @@ mod memory;
 mod peer;
 mod scale;
 mod start;
+mod token_service;
 mod validation;
 
 use anyhow::Result;
@@ -42,6 +43,11 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("commits", commits::measure),
     ("scale-same", scale::same_clients),
     ("scale-all", scale::all_clients),
+    ("rotate-32", |effort| token_service::rotations(effort, 32)),
+    ("rotate-128", |effort| token_service::rotations(effort, 128)),
+    ("introspect", token_service::introspection),
+    ("revoke", token_service::revocations),
+    ("families", token_service::families),
     ("peer-cc", peer::client_credentials),
     ("peer-introspection", peer::introspection),
     ("peer-rotation", peer::rotation),

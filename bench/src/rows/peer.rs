@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tokensmith_xtask::http::Request;
 use tokensmith_xtask::process::{Scratch, free_port};
 
 use super::Effort;
 use crate::pinned::Pinned;
-use crate::subject::{SECRET, Subject, token_load, token_request};
+use crate::subject::{SECRET, Subject, member, refresh_tokens, token_load, token_request};
 use crate::table::Row;
 use crate::turns::{self, Turns};
 use crate::wrk::Load;
@@ -48,7 +48,7 @@ pub(crate) fn rotation(effort: Effort) -> Result<Row> {
             body: format!(
                 "grant_type=refresh_token&client_id=bench-0000000&client_secret={SECRET}&refresh_token=@TOKEN@"
             ),
-            tokens: side.refresh_tokens()?,
+            tokens: Some(side.refresh_tokens()?),
             ..token_load(side.port, 1)
         })
     })
@@ -59,6 +59,7 @@ struct Side {
     server: Pinned,
     port: u16,
     is_peer: bool,
+    tokens: PathBuf,
 }
 
 impl Side {
@@ -70,18 +71,15 @@ impl Side {
         member(&request, "access_token")
     }
 
-    /// New ones for every turn: those that a turn leaves in flight are spent.
-    fn refresh_tokens(&self) -> Result<Vec<String>> {
-        if self.is_peer {
-            let path = format!("/bench/refresh-tokens?count={TOKENS}");
-            let answer = Request::new("GET", self.port, path).send()?;
-            return Ok(answer.body.lines().map(str::to_owned).collect());
+    /// A file of new ones for every turn: those that a turn leaves in flight are spent.
+    fn refresh_tokens(&self) -> Result<PathBuf> {
+        if !self.is_peer {
+            return refresh_tokens(self.port, &self.tokens, TOKENS);
         }
-        let form = [("username", "bench-0000000"), ("password", SECRET)];
-        let sign_in = Request::new("POST", self.port, "/token").form(&form);
-        (0..TOKENS)
-            .map(|_| member(&sign_in, "refresh_token"))
-            .collect()
+        let path = format!("/bench/refresh-tokens?count={TOKENS}");
+        let answer = Request::new("GET", self.port, path).send()?;
+        std::fs::write(&self.tokens, answer.body)?;
+        Ok(self.tokens.clone())
     }
 
     /// Rate and CPU microseconds a request.
@@ -89,16 +87,6 @@ impl Side {
         let (run, cost) = self.server.under(load, seconds)?;
         Ok((run.rate(), cost))
     }
-}
-
-/// A text member of the answer to `request`.
-fn member(request: &Request, name: &str) -> Result<String> {
-    let answer = request.send()?;
-    let body = answer.json();
-    let text = body[name].as_str();
-    Ok(text
-        .with_context(|| format!("status {}: {}", answer.status, answer.body))?
-        .to_owned())
 }
 
 fn measure(what: &str, effort: Effort, load: impl Fn(&Side) -> Result<Load>) -> Result<Row> {
@@ -159,6 +147,7 @@ fn ours(subject: &Subject) -> Result<Side> {
         server,
         port,
         is_peer: false,
+        tokens: subject.scratch().path("tokens"),
     })
 }
 
@@ -182,6 +171,7 @@ fn peer(scratch: &Scratch) -> Result<Side> {
         server,
         port,
         is_peer: true,
+        tokens: scratch.path("peer-tokens"),
     })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     rate_limit::Limits,
     registry::{self, Registry},
     revocations::FeedEnd,
-    token::RefreshRoot,
+    token::{RefreshRoot, VerifiedTokens},
 };
 
 /// The running server. Cheap to clone.
@@ -34,6 +34,7 @@ struct Inner {
     hashing: Hashing,
     client_auth: ClientAuth,
     refresh_root: RefreshRoot,
+    verified_tokens: VerifiedTokens,
     dpop_nonces: NonceKey,
     limits: Limits,
     feed_end: FeedEnd,
@@ -84,6 +85,7 @@ impl App {
         let client_auth = ClientAuth::new(config.cache.secret_checks.get(), entropy.bytes());
         let master = master_key(&config)?;
         let refresh_root = RefreshRoot::new(master);
+        let verified_tokens = VerifiedTokens::new(config.cache.tokens.get());
         let dpop_nonces = dpop::nonce_key(master);
         let started = std::time::Instant::now();
         let limits = Limits::new(&config)?;
@@ -96,6 +98,7 @@ impl App {
             hashing,
             client_auth,
             refresh_root,
+            verified_tokens,
             dpop_nonces,
             limits,
             feed_end: FeedEnd::default(),
@@ -140,6 +143,11 @@ impl App {
     /// What client authentication remembers.
     pub fn client_auth(&self) -> &ClientAuth {
         &self.0.client_auth
+    }
+
+    /// Tokens whose signature was checked lately.
+    pub(crate) fn verified_tokens(&self) -> &VerifiedTokens {
+        &self.0.verified_tokens
     }
 
     /// The root key of refresh token secrets.

@@ -130,7 +130,7 @@ impl Question<'_> {
     async fn answer(self, token: &Secret) -> Result<Introspection, OAuthError> {
         let now = self.context.now;
         if let Some(claims) = access_token(self.app, token.expose(), now) {
-            return self.access_token(claims).await;
+            return self.access_token(&claims).await;
         }
         match refresh_family(self.app, token).await? {
             Some((family, generation)) => self.refresh_token(family, generation).await,
@@ -138,16 +138,16 @@ impl Question<'_> {
         }
     }
 
-    async fn access_token(self, claims: ShownClaims) -> Result<Introspection, OAuthError> {
-        if !self.may_learn_of(&claims) {
+    async fn access_token(self, claims: &ShownClaims) -> Result<Introspection, OAuthError> {
+        if !self.may_learn_of(claims) {
             self.audit("token_of_another_audience", claims.names())
                 .await?;
             return Ok(Introspection::default());
         }
-        if !may_act(self.app, &claims, self.context.now).await? {
+        if !may_act(self.app, claims, self.context.now).await? {
             return Ok(Introspection::default());
         }
-        Ok(Introspection::of_access_token(claims))
+        Ok(Introspection::of_access_token(claims.clone()))
     }
 
     fn may_learn_of(self, claims: &ShownClaims) -> bool {

@@ -61,13 +61,13 @@ pub async fn revoke(
 /// When the store does not answer: then the token still works.
 pub(crate) async fn end_access_token(
     app: &App,
-    claims: ShownClaims,
+    claims: &ShownClaims,
     context: &RequestContext,
 ) -> Result<(), StoreError> {
     let revoke = Revoke {
         kind: RevocationKind::Token,
         names: claims.names(),
-        subject: claims.jti,
+        subject: claims.jti.clone(),
         expires_at: Timestamp::from_seconds(claims.exp),
         context: context.audit(Some(format!("client:{}", claims.client_id))),
     };
@@ -80,7 +80,7 @@ impl Revocation<'_> {
             if claims.client_id != *self.client {
                 return self.refuse(claims.names()).await;
             }
-            end_access_token(self.app, claims, self.context).await?;
+            end_access_token(self.app, &claims, self.context).await?;
             return Ok(());
         }
         match refresh_family(self.app, token).await? {

@@ -178,7 +178,7 @@ pub(super) async fn revoke(
         return Err(ApiError::unauthorized("token_not_ours", sentence)
             .with_challenge(challenge::Bearer::new()));
     };
-    end_access_token(&app, claims, &context).await?;
+    end_access_token(&app, &claims, &context).await?;
     Ok(Json(Message {
         message: "The token is revoked.",
     }))

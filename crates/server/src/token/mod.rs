@@ -15,6 +15,7 @@ mod shown;
 mod standing;
 mod token_exchange;
 mod user_tokens;
+mod verified;
 
 use axum::{
     Json,
@@ -40,6 +41,7 @@ pub use refresh_secret::{PresentedToken, RefreshRoot};
 pub use refresh_token::present;
 pub(crate) use shown::{Audience, ShownClaims, access_token, may_act, refresh_family};
 pub use user_tokens::{UserTokens, account_client, issue_to_user};
+pub use verified::VerifiedTokens;
 
 /// Grants of this server, as metadata lists them.
 pub const GRANT_TYPES: &[GrantType] = &[

@@ -3,6 +3,8 @@
 //! An access token is read when this server signed it and its times hold; a refresh token when it was written here.
 //! Whether its user, session and client may still act is for the caller of these functions to ask.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use tokensmith_jose::Expect;
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, Scope, Secret};
@@ -21,7 +23,7 @@ use crate::{
 const LEEWAY_SECONDS: i64 = 60;
 
 /// The claims of an access token of ours. A claim of another type fails to read, `null` included.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ShownClaims {
     pub(crate) iss: String,
     pub(crate) sub: String,
@@ -55,7 +57,7 @@ pub(crate) struct ShownClaims {
 }
 
 /// The only party that may act for the subject (RFC 8693 §4.4).
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct MayAct {
     pub(crate) sub: String,
     #[serde(default, deserialize_with = "present")]
@@ -63,7 +65,7 @@ pub(crate) struct MayAct {
 }
 
 /// `aud`: one string or a list of them (RFC 7519 §4.1.3).
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Audience {
     One(String),
@@ -87,18 +89,21 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// The claims of an access token that this server signed and whose times hold.
-pub(crate) fn access_token(app: &App, text: &str, now: Timestamp) -> Option<ShownClaims> {
+pub(crate) fn access_token(app: &App, text: &str, now: Timestamp) -> Option<Arc<ShownClaims>> {
     signed(app, text).filter(|claims| claims.hold(now))
 }
 
 /// The claims of an access token that this server signed, whether or not it is over.
-pub(super) fn signed(app: &App, text: &str) -> Option<ShownClaims> {
+pub(super) fn signed(app: &App, text: &str) -> Option<Arc<ShownClaims>> {
     let keys = app.keys().current();
-    let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
-    let verified = keys.verifying.verify(text, expect).ok()?;
-    let claims: ShownClaims = verified.claims().ok()?;
-    let is_ours = claims.iss == app.config().issuer.as_str() && claims.r#type == "access";
-    is_ours.then_some(claims)
+    let verify = || {
+        let expect = Expect::typ(&[ACCESS_TOKEN_TYPE]);
+        let verified = keys.verifying.verify(text, expect).ok()?;
+        let claims: ShownClaims = verified.claims().ok()?;
+        let is_ours = claims.iss == app.config().issuer.as_str() && claims.r#type == "access";
+        is_ours.then_some(claims)
+    };
+    app.verified_tokens().claims(text, &keys, verify)
 }
 
 /// Whether all that a good token rests on is still there: its user and session, its clients, its family, and the tokens
