@@ -18,12 +18,17 @@ mod user_tokens;
 mod verified;
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
 };
+<<<<<<< HEAD
 use http::HeaderMap;
 use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope};
+=======
+use http::{HeaderMap, HeaderValue, header};
+use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope, TokenResponse};
+use tokensmith_store::AuditEvent;
+>>>>>>> 0015099 (server, store: write a token answer in one piece and look at the journal's bytes at once)
 
 use crate::{
     app::App,
@@ -107,12 +112,20 @@ async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthEr
         ..grant
     };
     let issued = issue(call.app, call.client, grant, call.context).await?;
-    let mut response = Json(issued.response).into_response();
+    let mut response = json(&issued.response)?;
     no_store(response.headers_mut());
     if let Some(nonce) = shown.next_nonce {
         insert_dpop_nonce(response.headers_mut(), &nonce);
     }
     Ok(response)
+}
+
+/// The answer, written into one piece of memory: it is always larger than what [`axum::Json`] begins with.
+fn json(answer: &TokenResponse) -> Result<Response, OAuthError> {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let mut body = Vec::with_capacity(answer.access_token.expose().len() + 512);
+    serde_json::to_writer(&mut body, answer).map_err(OAuthError::unavailable)?;
+    Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
 }
 
 /// Which grant is asked for, if this server has it and the client may use it.

@@ -38,7 +38,7 @@ const JOURNAL_DELAY: Duration = Duration::from_millis(5);
 /// How soon a move that failed is tried again.
 const JOURNAL_RETRY: Duration = Duration::from_millis(200);
 /// Operations after which the checkpointer is asked to move the WAL into the database file.
-const CHECKPOINT_EVERY: usize = 2000;
+const CHECKPOINT_EVERY: usize = 8000;
 
 /// The handle of the writer thread. Dropping it lets the thread finish its queue and waits for it.
 pub(crate) struct Writer {

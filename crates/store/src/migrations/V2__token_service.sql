@@ -28,6 +28,7 @@ CREATE INDEX imported_refresh_tokens_family ON imported_refresh_tokens (family_i
 -- Lines of an older audit log that were brought over, as SHA-256 of the document, so that an import can be repeated.
 CREATE TABLE imported_audit_lines (
     digest BYTEA PRIMARY KEY
+);
 
 -- SQLite: how far the audit journal beside the file was moved into the chain.
 CREATE TABLE audit_journal (
