@@ -21,14 +21,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-<<<<<<< HEAD
-use http::HeaderMap;
-use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope};
-=======
 use http::{HeaderMap, HeaderValue, header};
 use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope, TokenResponse};
-use tokensmith_store::AuditEvent;
->>>>>>> 0015099 (server, store: write a token answer in one piece and look at the journal's bytes at once)
 
 use crate::{
     app::App,
