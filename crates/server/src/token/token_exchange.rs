@@ -4,6 +4,8 @@
 //! Refuses everything that no rule of the client's registration allows, every token but our own access tokens, bound
 //! tokens without proof of their key, and a subject other than that of the subject token.
 
+use std::sync::Arc;
+
 use tokensmith_oauth2::{
     Actor, Ancestor, ClientId, Confirmation, ErrorCode, Lineage, ResourceIndicator, Scope,
 };
@@ -41,9 +43,9 @@ pub(super) async fn grant(call: Call<'_>) -> Result<Grant, OAuthError> {
     let exchange = Exchange {
         subject_client: subject.client_id.clone(),
         family: subject.grant_id.as_deref().and_then(|id| id.parse().ok()),
-        expires_at: expires_at(&subject, actor.as_ref()),
-        act: acting(call, rule, &subject, actor.as_ref())?,
-        derived_from: lineage(&subject, actor.as_ref())?,
+        expires_at: expires_at(&subject, actor.as_deref()),
+        act: acting(call, rule, &subject, actor.as_deref())?,
+        derived_from: lineage(&subject, actor.as_deref())?,
     };
     let allowed = allowed_scope(call, rule, &subject)?;
     let default_scope = subject.scope.union(&rule.scope).intersection(&allowed);
@@ -51,7 +53,7 @@ pub(super) async fn grant(call: Call<'_>) -> Result<Grant, OAuthError> {
         default_scope: Some(default_scope),
         granted_resources: vec![target.as_str().to_owned()],
         requested_resource: Some(target),
-        bound_to: bound_to(&subject, actor.as_ref())?,
+        bound_to: bound_to(&subject, actor.as_deref())?,
         exchange: Some(Box::new(exchange)),
         ..Grant::new("token_exchange", subject_of(call, &subject)?, allowed)
     })
@@ -72,7 +74,7 @@ fn requested_token_type(call: Call<'_>) -> Result<(), OAuthError> {
 }
 
 /// An access token of ours from this parameter, over or not.
-fn token(call: Call<'_>, name: &'static str) -> Result<Option<ShownClaims>, OAuthError> {
+fn token(call: Call<'_>, name: &'static str) -> Result<Option<Arc<ShownClaims>>, OAuthError> {
     let type_name = format!("{name}_type");
     let kind = call.form.one(&type_name)?;
     let Some(text) = call.form.one(name)? else {
