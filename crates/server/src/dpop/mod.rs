@@ -10,14 +10,14 @@ use aws_lc_rs::hmac;
 use http::HeaderMap;
 use tokensmith_jose::{
     VerifyError,
-    dpop::{self, NonceKey, ProofError, Request},
+    dpop::{self, NonceKey, Proof, ProofError, Request},
 };
 use tokensmith_oauth2::{ErrorCode, Thumbprint, challenge};
 use tokensmith_store::{JtiKind, JtiUse, StoreError, Timestamp, UseJti};
 
 use crate::{
     app::App,
-    config::MasterKey,
+    config::{Issuer, MasterKey},
     error::{ApiError, OAuthError},
     registry::RegisteredClient,
 };
@@ -32,6 +32,14 @@ const NONCE_LABEL: &[u8] = b"tokensmith DPoP nonce key";
 pub(crate) fn nonce_key(master: &MasterKey) -> NonceKey {
     let master = hmac::Key::new(hmac::HMAC_SHA256, master.expose());
     NonceKey::new(hmac::sign(&master, NONCE_LABEL).as_ref())
+}
+
+/// The request that a proof must be about.
+pub(crate) struct About<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) access_token: Option<&'a str>,
+    pub(crate) now: Timestamp,
 }
 
 /// A proof that held.
@@ -83,14 +91,15 @@ pub(crate) fn needs_nonce(app: &App, client: &RegisteredClient) -> bool {
 pub(crate) async fn check(
     app: &App,
     proof: &str,
-    request: &Request<'_>,
+    about: &About<'_>,
     needs_nonce: bool,
 ) -> Result<Held, DpopError> {
-    let proof = dpop::verify(proof, request).map_err(DpopError::Refused)?;
-    let newest = needs_nonce.then(|| app.dpop_nonces().nonce(request.now));
+    let proof = verified(app, proof, about).map_err(DpopError::Refused)?;
+    let now = about.now.as_seconds();
+    let newest = needs_nonce.then(|| app.dpop_nonces().nonce(now));
     if let Some(newest) = &newest {
         let shown = proof.nonce.as_deref();
-        if !shown.is_some_and(|shown| app.dpop_nonces().is_fresh(shown, request.now)) {
+        if !shown.is_some_and(|shown| app.dpop_nonces().is_fresh(shown, now)) {
             return Err(DpopError::NeedsNonce(newest.clone()));
         }
     }
@@ -107,6 +116,24 @@ pub(crate) async fn check(
         }),
         Ok(JtiUse::Replayed) => Err(DpopError::Replayed),
         Err(error) => Err(DpopError::Store(error)),
+    }
+}
+
+fn verified(app: &App, proof: &str, about: &About<'_>) -> Result<Proof, ProofError> {
+    let at = |base: &Issuer| {
+        let request = Request {
+            method: about.method,
+            url: &base.endpoint(about.path),
+            now: about.now.as_seconds(),
+            access_token: about.access_token,
+        };
+        dpop::verify(proof, &request)
+    };
+    let config = app.config();
+    match (at(&config.issuer), &config.mtls.base_url) {
+        // Clients with certificates may reach the server under another address (RFC 8705 §5).
+        (Err(ProofError::Address), Some(base)) => at(base),
+        (outcome, _) => outcome,
     }
 }
 

@@ -2,11 +2,10 @@
 //! A token that is bound to a key is refused as `Bearer`, one that is not is refused as `DPoP`.
 
 use http::{HeaderMap, header, request::Parts};
-use tokensmith_jose::dpop::Request;
 use tokensmith_oauth2::{ClientId, Confirmation, ErrorCode, Thumbprint, challenge};
 use tokensmith_store::Timestamp;
 
-use super::{DpopError, check, needs_nonce, proof};
+use super::{About, DpopError, check, needs_nonce, proof};
 use crate::{app::App, error::ApiError, listen::ClientCertificate};
 
 /// An access token that was shown with a request.
@@ -63,14 +62,13 @@ impl<'a> ShownToken<'a> {
                 let proof = proof(&self.parts.headers)?.ok_or(DpopError::Missing)?;
                 let client = app.registry().client(app.store(), client_id).await?;
                 let needs_nonce = client.is_some_and(|client| needs_nonce(app, &client));
-                let url = app.config().issuer.endpoint(self.parts.uri.path());
-                let request = Request {
+                let about = About {
                     method: self.parts.method.as_str(),
-                    url: &url,
-                    now: now.as_seconds(),
+                    path: self.parts.uri.path(),
                     access_token: Some(self.text),
+                    now,
                 };
-                let held = check(app, proof, &request, needs_nonce).await?;
+                let held = check(app, proof, &about, needs_nonce).await?;
                 (held.key == key)
                     .then_some(())
                     .ok_or_else(|| DpopError::WrongKey.into())

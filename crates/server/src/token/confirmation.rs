@@ -1,14 +1,14 @@
-//! The key that a token request proves (RFC 9449 §5), or the certificate it shows (RFC 8705 §3), and whether it is the one that is needed. The endpoint asks what
-//! was shown, the gate decides whether that suffices, so no grant and no older path can issue past it.
+//! The key that a token request proves (RFC 9449 §5), or the certificate it shows (RFC 8705 §3), and whether it is the
+//! one that is needed. The endpoint asks what was shown, the gate decides whether that suffices, so no grant and no
+//! older path can issue past it.
 
 use http::HeaderMap;
-use tokensmith_jose::dpop::Request;
 use tokensmith_oauth2::{Confirmation, ErrorCode};
 use tokensmith_store::AuthMethod;
 
 use super::{Call, Grant, Redemption};
 use crate::{
-    dpop::{self, DpopError},
+    dpop::{self, About, DpopError},
     error::OAuthError,
     mtls,
     registry::RegisteredClient,
@@ -33,15 +33,14 @@ pub(super) async fn shown(call: Call<'_>, headers: &HeaderMap) -> Result<Shown, 
             ..Shown::default()
         });
     };
-    let url = call.app.config().issuer.endpoint("/oauth/token");
-    let request = Request {
+    let about = About {
         method: "POST",
-        url: &url,
-        now: call.context.now.as_seconds(),
+        path: "/oauth/token",
         access_token: None,
+        now: call.context.now,
     };
     let needs_nonce = dpop::needs_nonce(call.app, call.client);
-    let held = dpop::check(call.app, proof, &request, needs_nonce).await?;
+    let held = dpop::check(call.app, proof, &about, needs_nonce).await?;
     Ok(Shown {
         confirmation: Some(Confirmation::Jkt(held.key)),
         next_nonce: held.next_nonce,

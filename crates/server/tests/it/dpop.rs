@@ -212,6 +212,31 @@ async fn a_service_gets_a_token_that_is_bound_to_the_key_it_shows() {
 }
 
 #[tokio::test]
+async fn a_proof_may_name_the_address_for_clients_with_certificates() {
+    let base = "https://mtls.example.com";
+    let server = TestServer::start_with(|config| {
+        config.mtls.base_url = Some(tokensmith_server::config::Issuer::parse(base).unwrap());
+    })
+    .await;
+    let service = server.service("service", "groups:read").await;
+    let key = Key::new();
+    for (url, status) in [
+        ("https://mtls.example.com/oauth/token", 200),
+        ("https://mtls.example.com/oauth/introspect", 400),
+        ("https://evil.example.com/oauth/token", 400),
+    ] {
+        let request = Request {
+            method: "POST",
+            url,
+            now: server.now().as_seconds(),
+            access_token: None,
+        };
+        let proof = key.0.prove(&request, None).unwrap();
+        ask(&server, &service, &[&proof]).await.expect(status);
+    }
+}
+
+#[tokio::test]
 async fn the_metadata_names_the_signatures_of_proofs() {
     let server = TestServer::start().await;
     let anonymous = server.anonymous();
