@@ -10,6 +10,7 @@ use crate::{
     config::{self, Config, Database, MasterKey},
     dpop,
     entropy::Entropy,
+    fetch::{Fetcher, KeySets},
     health::Readiness,
     keys::KeyRing,
     listen::{CertificateError, Certificates},
@@ -31,6 +32,7 @@ struct Inner {
     store: Store,
     keys: KeyRing,
     registry: Registry,
+    key_sets: KeySets,
     hashing: Hashing,
     client_auth: ClientAuth,
     refresh_root: RefreshRoot,
@@ -87,6 +89,7 @@ impl App {
         let refresh_root = RefreshRoot::new(master);
         let verified_tokens = VerifiedTokens::new(config.cache.tokens.get());
         let dpop_nonces = dpop::nonce_key(master);
+        let key_sets = KeySets::new(Fetcher::new(&config.fetch));
         let started = std::time::Instant::now();
         let limits = Limits::new(&config)?;
         let inner = Inner {
@@ -95,6 +98,7 @@ impl App {
             store,
             keys,
             registry,
+            key_sets,
             hashing,
             client_auth,
             refresh_root,
@@ -133,6 +137,11 @@ impl App {
     /// Clients, resources and scopes.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    /// The public keys that others publish.
+    pub fn key_sets(&self) -> &KeySets {
+        &self.0.key_sets
     }
 
     /// The threads that hash passwords.

@@ -18,6 +18,7 @@ mod dpop;
 pub mod entropy;
 pub mod error;
 pub mod extract;
+pub mod fetch;
 pub mod groups;
 pub mod health;
 pub mod introspect;

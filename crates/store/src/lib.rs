@@ -32,6 +32,7 @@ mod standing;
 mod store;
 mod sweep;
 mod timestamp;
+mod trusted_issuer;
 mod tx;
 mod used_jti;
 mod user;
@@ -75,6 +76,7 @@ pub use standing::{ShownToken, Standing};
 pub use store::{Options, Store, Target};
 pub use sweep::{Expired, Sweep};
 pub use timestamp::Timestamp;
+pub use trusted_issuer::{PutTrustedIssuer, RemoveTrustedIssuer, TrustedIssuer, WorkloadRule};
 pub use tx::{Row, Tx, Value};
 pub use used_jti::{JtiKind, JtiUse, UseJti};
 pub use user::{

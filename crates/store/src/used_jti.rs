@@ -31,7 +31,7 @@ impl JtiKind {
 ///
 /// It writes no audit line: what the identifier was used for has its own. On [`JtiUse::Replayed`] the caller writes
 /// the line of its refusal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UseJti {
     /// What carried it.
     pub kind: JtiKind,

@@ -1,8 +1,70 @@
-//! The public keys of whoever makes assertions, from a JWK set given by value (RFC 7517 §5). Each key is good for one
-//! algorithm; refuses symmetric keys, and a set that shows a private one.
+//! The public keys of whoever makes assertions, by value or by address (RFC 7517 §5, RFC 7591 §2 `jwks` and
+//! `jwks_uri`). Each key is good for one algorithm; refuses symmetric keys, and a set that shows a private one.
 
 use serde_json::Value;
-use tokensmith_jose::{Algorithm, JwkSet, KeySet};
+use tokensmith_jose::{Algorithm, Expect, JwkSet, KeyError, KeySet, Verified, VerifyError};
+
+use super::AssertionError;
+use crate::fetch::{KeyAddress, KeySets};
+
+/// Where somebody's keys are.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// There are none, so nothing verifies.
+    Absent,
+    /// These.
+    Fixed(KeySet),
+    /// Published by their owner.
+    At(KeyAddress),
+}
+
+impl Keys {
+    /// What a record says.
+    ///
+    /// # Errors
+    /// [`UnusableKeys`].
+    pub fn of(
+        jwks: Option<&Value>,
+        jwks_uri: Option<&str>,
+        algorithm: Option<Algorithm>,
+    ) -> Result<Self, UnusableKeys> {
+        match (jwks, jwks_uri) {
+            (None, None) => Ok(Self::Absent),
+            (Some(jwks), None) => key_set(jwks, algorithm).map(Self::Fixed),
+            (None, Some(url)) => Ok(Self::At(KeyAddress {
+                url: url.to_owned(),
+                algorithm,
+            })),
+            (Some(_), Some(_)) => Err(UnusableKeys::Both),
+        }
+    }
+
+    /// Checks form, type, key and signature.
+    ///
+    /// # Errors
+    /// [`AssertionError::Unverified`] or [`AssertionError::NoKeys`].
+    pub async fn verify(
+        &self,
+        published: &KeySets,
+        assertion: &str,
+        expect: Expect<'_>,
+    ) -> Result<Verified, AssertionError> {
+        let address = match self {
+            Self::Absent => return Err(VerifyError::UnknownKey.into()),
+            Self::Fixed(keys) => return Ok(keys.verify(assertion, expect)?),
+            Self::At(address) => address,
+        };
+        let keys = published.current(address).await;
+        let keys = keys.map_err(|_| AssertionError::NoKeys)?;
+        match keys.verify(assertion, expect) {
+            Err(VerifyError::UnknownKey) => match published.newer_than(address, &keys).await {
+                Some(newer) => Ok(newer.verify(assertion, expect)?),
+                None => Err(VerifyError::UnknownKey.into()),
+            },
+            answer => Ok(answer?),
+        }
+    }
+}
 
 /// Why a JWK set cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +83,9 @@ pub enum UnusableKeys {
     /// The algorithm is not one for assertions.
     #[error("the signing algorithm must be ES256, RS256, PS256 or EdDSA")]
     Algorithm,
+    /// Both ways of naming keys.
+    #[error("jwks and jwks_uri exclude each other (RFC 7591 §2)")]
+    Both,
 }
 
 /// Members that only private and symmetric keys have (RFC 7518 §6).
@@ -37,15 +102,23 @@ pub fn key_set(jwks: &Value, algorithm: Option<Algorithm>) -> Result<KeySet, Unu
         return Err(UnusableKeys::Private);
     }
     let set = JwkSet::from_slice(jwks.to_string().as_bytes())?;
-    let keys = KeySet::from_jwks(&with_algorithm(set, algorithm))?;
+    let keys = key_set_of(set, algorithm)?;
     if keys.is_empty() {
         return Err(UnusableKeys::Empty);
     }
     Ok(keys)
 }
 
+/// The usable keys of a set.
+///
+/// # Errors
+/// [`KeyError::DuplicateKeyId`].
+pub fn key_set_of(set: JwkSet, algorithm: Option<Algorithm>) -> Result<KeySet, KeyError> {
+    KeySet::from_jwks(&with_algorithm(set, algorithm))
+}
+
 /// An RSA key that names no algorithm is one for the registered algorithm.
-pub(super) fn with_algorithm(mut set: JwkSet, algorithm: Option<Algorithm>) -> JwkSet {
+fn with_algorithm(mut set: JwkSet, algorithm: Option<Algorithm>) -> JwkSet {
     if algorithm == Some(Algorithm::Ps256) {
         let unnamed = set
             .keys

@@ -12,7 +12,7 @@ use tokensmith_jose::VerifyError;
 use tokensmith_store::Timestamp;
 
 pub use claims::{Claims, Named};
-pub use keys::{UnusableKeys, algorithm_for_assertions, key_set};
+pub use keys::{Keys, UnusableKeys, algorithm_for_assertions, key_set, key_set_of};
 
 /// How far another party's clock may be off.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -34,6 +34,9 @@ pub enum AssertionError {
     /// Its form, header, key or signature.
     #[error("The assertion is not a JWT that this server can verify.")]
     Unverified(#[from] VerifyError),
+    /// The keys cannot be had from where they are published.
+    #[error("The keys that would verify the assertion cannot be fetched at the moment.")]
+    NoKeys,
     /// `iss` or `sub`.
     #[error("The assertion's iss and sub must both be the client id.")]
     Parties,
@@ -70,6 +73,7 @@ impl AssertionError {
             Self::Unverified(VerifyError::UnknownKey) => "assertion_key_unknown",
             Self::Unverified(VerifyError::Signature) => "assertion_signature",
             Self::Unverified(_) => "assertion_malformed",
+            Self::NoKeys => "assertion_keys_unavailable",
             Self::Parties => "assertion_parties",
             Self::Audience => "assertion_audience",
             Self::Expired => "assertion_expired",

@@ -20,13 +20,14 @@ const TYPE: Expect<'static> = Expect::typ(&["client-authentication+jwt", "JWT"])
 pub(super) struct Proof(UseJti);
 
 /// Verifies an assertion of this client.
-pub(super) fn verify(
+pub(super) async fn verify(
     app: &App,
     registered: &RegisteredClient,
     assertion: &Secret,
     now: Timestamp,
 ) -> Result<Proof, OAuthError> {
-    let claims = claims(registered, assertion).map_err(refused)?;
+    let claims = claims(app, registered, assertion).await;
+    let claims = claims.map_err(refused)?;
     let expected = Expected {
         audience: app.config().issuer.as_str(),
         longest: app.config().client_auth.assertion_lifetime,
@@ -35,8 +36,15 @@ pub(super) fn verify(
     judge(&claims, registered, &expected).map_err(refused)
 }
 
-fn claims(registered: &RegisteredClient, assertion: &Secret) -> Result<Claims, AssertionError> {
-    let verified = registered.assertion_keys.verify(assertion.expose(), TYPE)?;
+async fn claims(
+    app: &App,
+    registered: &RegisteredClient,
+    assertion: &Secret,
+) -> Result<Claims, AssertionError> {
+    let keys = &registered.assertion_keys;
+    let verified = keys
+        .verify(app.key_sets(), assertion.expose(), TYPE)
+        .await?;
     let fixed = registered.assertion_algorithm;
     if fixed.is_some_and(|algorithm| algorithm != verified.header.alg) {
         return Err(AssertionError::Algorithm);
@@ -74,6 +82,7 @@ pub(super) async fn use_up(app: &App, Proof(jti): Proof) -> Result<(), OAuthErro
 fn refused(error: AssertionError) -> OAuthError {
     match error {
         AssertionError::Unverified(why) => unknown_or_wrong(error.refusal()).with_detail(why),
+        AssertionError::NoKeys => unknown_or_wrong(error.refusal()),
         _ => invalid_client(error.refusal(), error.to_string()),
     }
 }

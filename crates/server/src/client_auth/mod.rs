@@ -173,7 +173,8 @@ async fn check(
             }
         }
         Presented::Assertion(assertion) => {
-            proof = Some(assertion::verify(app, &registered, assertion, context.now)?);
+            proof =
+                Some(Box::pin(assertion::verify(app, &registered, assertion, context.now)).await?);
         }
     }
     if !client.is_active {

@@ -77,6 +77,8 @@ section! {
         limits: Limits,
         /// How clients authenticate.
         client_auth: ClientAuth,
+        /// Asking for URLs that clients and issuers registered.
+        fetch: Fetch,
         /// Limits per caller.
         rate_limit: RateLimit,
         /// Log lines.
@@ -161,6 +163,17 @@ section! {
 }
 
 section! {
+    /// Asking for URLs that clients and issuers registered, such as a `jwks_uri`. https and public addresses only;
+    /// certificates are judged by the system's roots (`SSL_CERT_FILE` names others).
+    pub struct Fetch at "fetch." {
+        /// Address blocks inside your network that may be asked, besides public addresses.
+        allowed_addresses: Vec<Cidr>,
+        /// Whether plain http to this machine itself is allowed. For development and tests.
+        plain_http_to_loopback: bool = "false",
+    }
+}
+
+section! {
     /// Limits per caller. A rate is so many in so much time, such as `60/1m`: all of them at once, or spread evenly.
     /// An IPv6 address counts with its whole /64. With `redis_url` all nodes count together.
     pub struct RateLimit at "rate_limit." {
@@ -183,6 +196,8 @@ section! {
         client_failures: Rate = "20/1m",
         /// Wrong secrets of one address, whatever the clients.
         client_failures_per_address: Rate = "300/5m",
+        /// Refused assertions of workloads from one address.
+        workload_failures: Rate = "20/1m",
         /// Registrations from one address.
         registrations: Rate = "300/5m",
         /// Unknown e-mail addresses that one user may name as a new member.

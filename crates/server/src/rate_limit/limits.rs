@@ -45,6 +45,7 @@ pub struct Limits {
     failures_of_address: Option<Counter>,
     client_failures: Option<Counter>,
     client_failures_of_address: Option<Counter>,
+    workload_failures: Option<Counter>,
     registrations: Option<Counter>,
     unknown_addresses: Option<Counter>,
 }
@@ -76,6 +77,7 @@ impl Limits {
                 "client_failures_per_address",
                 limits.client_failures_per_address,
             ),
+            workload_failures: counter("workload_failures", limits.workload_failures),
             registrations: counter("registrations", limits.registrations),
             unknown_addresses: counter("unknown_addresses", limits.unknown_addresses),
         })
@@ -134,6 +136,27 @@ impl Limits {
             .await?;
         let of_address = self.client_failures_of_address.as_ref();
         self.take(of_address, address(attempt.ip), now).await
+    }
+
+    /// Whether an assertion of a workload may be tried from this address.
+    ///
+    /// # Errors
+    /// [`Limited`], when too many were refused.
+    pub fn check_workload(&self, ip: Option<IpAddr>, now: Timestamp) -> Result<(), Limited> {
+        check(self.workload_failures.as_ref(), address(ip), now)
+    }
+
+    /// Counts a refused assertion of a workload: it names no client before it is verified.
+    ///
+    /// # Errors
+    /// [`Limited`], when it was one too many.
+    pub async fn count_failed_workload(
+        &self,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), Limited> {
+        self.take(self.workload_failures.as_ref(), address(ip), now)
+            .await
     }
 
     /// Counts a registration.

@@ -6,10 +6,14 @@
 mod account_client;
 mod epoch;
 mod registered_client;
+mod trusted_issuer;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -22,7 +26,8 @@ use crate::{app::StartError, config::Config};
 
 pub use account_client::{ACCOUNT_CLIENT, ensure_account_client};
 pub use epoch::{EPOCH_INTERVAL, follow};
-pub use registered_client::RegisteredClient;
+pub use registered_client::{RegisteredClient, assertion_keys};
+pub use trusted_issuer::{RegisteredIssuer, check_issuer};
 
 /// Clients, resources and scopes.
 pub struct Registry {
@@ -40,6 +45,7 @@ pub struct Declared {
     /// Every scope token there is, in order.
     pub scope_names: Vec<String>,
     resources: Vec<DeclaredResource>,
+    issuers: HashMap<String, Arc<RegisteredIssuer>>,
 }
 
 /// A resource with what follows from it.
@@ -128,11 +134,22 @@ impl Declared {
             .into_iter()
             .map(DeclaredResource::from_record)
             .collect::<Result<_, _>>()?;
+        let issuers = store.trusted_issuers().await?.into_iter();
+        let issuers = issuers.map(|record| {
+            let id = record.issuer.clone();
+            (id, Arc::new(RegisteredIssuer::new(record)))
+        });
         Ok(Self {
             hierarchy,
             scope_names: scopes.into_iter().map(|scope| scope.name).collect(),
             resources,
+            issuers: issuers.collect(),
         })
+    }
+
+    /// The trusted issuer with exactly this identifier.
+    pub fn issuer(&self, identifier: &str) -> Option<&Arc<RegisteredIssuer>> {
+        self.issuers.get(identifier)
     }
 
     /// The resource with exactly this identifier.

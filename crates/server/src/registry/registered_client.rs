@@ -1,11 +1,11 @@
 //! A client with what follows from its record, worked out once when it is read and not at every request.
 
-use tokensmith_jose::{Algorithm, KeySet};
+use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::Scope;
-use tokensmith_store::Client;
+use tokensmith_store::{AuthMethod, Client, ClientMetadata};
 
 use crate::{
-    assertion::{algorithm_for_assertions, key_set},
+    assertion::{Keys, UnusableKeys, algorithm_for_assertions},
     mtls,
 };
 
@@ -16,8 +16,8 @@ pub struct RegisteredClient {
     pub client: Client,
     /// Its scope and everything that implies.
     pub allowed_scope: Scope,
-    /// The public keys it registered by value; without usable ones, no assertion verifies.
-    pub assertion_keys: KeySet,
+    /// The public keys it registered.
+    pub assertion_keys: Keys,
     /// The one signature its assertions may have; `None`: that of the key.
     pub assertion_algorithm: Option<Algorithm>,
     /// What it registered of its certificate.
@@ -27,16 +27,12 @@ pub struct RegisteredClient {
 impl RegisteredClient {
     /// What follows from a record. `allowed_scope` is the closure of its scope.
     pub fn new(client: Client, allowed_scope: Scope) -> Self {
-        let registered = client.metadata.token_endpoint_auth_signing_alg.as_deref();
-        // An unusable record must not verify anything: its keys are left out, whatever the algorithm.
-        let algorithm = registered.map(algorithm_for_assertions).transpose();
-        let keys = match (&client.metadata.jwks, &algorithm) {
-            (Some(jwks), Ok(algorithm)) => key_set(jwks, *algorithm).unwrap_or_else(|error| {
+        // An unusable record proves nothing.
+        let (assertion_keys, assertion_algorithm) = assertion_keys(client.auth_method, &client.metadata)
+            .unwrap_or_else(|error| {
                 tracing::warn!(client_id = %client.client_id, %error, "the keys of a client cannot be used");
-                KeySet::default()
-            }),
-            _ => KeySet::default(),
-        };
+                (Keys::Absent, None)
+            });
         let certificate = mtls::Registration::of(client.auth_method, &client.metadata).unwrap_or_else(|error| {
             tracing::warn!(client_id = %client.client_id, %error, "the certificate of a client cannot be used");
             None
@@ -45,8 +41,27 @@ impl RegisteredClient {
             certificate,
             client,
             allowed_scope,
-            assertion_keys: keys,
-            assertion_algorithm: algorithm.ok().flatten(),
+            assertion_keys,
+            assertion_algorithm,
         }
     }
+}
+
+/// The keys and the one algorithm of a client's assertions.
+///
+/// # Errors
+/// [`UnusableKeys`].
+pub fn assertion_keys(
+    method: AuthMethod,
+    metadata: &ClientMetadata,
+) -> Result<(Keys, Option<Algorithm>), UnusableKeys> {
+    // The keys of the other methods are those of certificates, or there are none.
+    if method != AuthMethod::PrivateKeyJwt {
+        return Ok((Keys::Absent, None));
+    }
+    let algorithm = metadata.token_endpoint_auth_signing_alg.as_deref();
+    let algorithm = algorithm.map(algorithm_for_assertions).transpose()?;
+    let jwks_uri = metadata.jwks_uri.as_deref();
+    let keys = Keys::of(metadata.jwks.as_ref(), jwks_uri, algorithm)?;
+    Ok((keys, algorithm))
 }

@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use tokensmith_oauth2::{Confirmation, ErrorCode, Secret};
 use tokensmith_store::{
-    AuthMethod, EndSession, FamilyId, OpenFamily, RefreshFamily, RotateRefreshToken, Rotation,
+    AuthMethod, EndSession, FamilyId, JtiUse, OpenFamily, RefreshFamily, RotateRefreshToken,
+    Rotation, UseJti,
 };
 
 use super::{
     PresentedToken, Redemption, Subject, confirmation,
     issue::{Minting, actor},
-    longest_user_token,
+    jwt_bearer, longest_user_token,
 };
-use crate::{context::RequestContext, error::OAuthError, registry::ACCOUNT_CLIENT};
+use crate::{
+    assertion::AssertionError, context::RequestContext, error::OAuthError, registry::ACCOUNT_CLIENT,
+};
 
 /// How long after a rotation the direct predecessor gets the same successor again, while nothing was heard of it.
 const GRACE: Duration = Duration::from_secs(60);
@@ -25,6 +28,17 @@ pub(super) struct Link {
     pub(super) jti: String,
     pub(super) family: Option<FamilyId>,
     pub(super) refresh_token: Option<Secret>,
+}
+
+impl Link {
+    /// A token without a family.
+    fn alone(jti: String) -> Self {
+        Self {
+            jti,
+            family: None,
+            refresh_token: None,
+        }
+    }
 }
 
 /// Uses up what the token is made for.
@@ -38,17 +52,21 @@ pub(super) async fn redeem(
 ) -> Result<Link, OAuthError> {
     let jti = of.app.entropy().identifier();
     match redemption {
-        Redemption::Nothing => Ok(Link {
-            jti,
-            family: None,
-            refresh_token: None,
-        }),
+        Redemption::Nothing => Ok(Link::alone(jti)),
+        Redemption::Assertion(used) => Box::pin(use_up(of, used, jti)).await,
         // Boxed, so that a grant which redeems nothing does not carry them along.
         Redemption::NewFamily => Box::pin(open(of, jti, context)).await,
         Redemption::RefreshToken(presented) if rotates(of) => {
             Box::pin(rotate(of, presented, jti, context)).await
         }
         Redemption::RefreshToken(presented) => Box::pin(keep(of, presented, jti, context)).await,
+    }
+}
+
+async fn use_up(of: &Minting<'_>, used: UseJti, jti: String) -> Result<Link, OAuthError> {
+    match of.app.store().write(used).await? {
+        JtiUse::First => Ok(Link::alone(jti)),
+        JtiUse::Replayed => Err(jwt_bearer::unacceptable(AssertionError::Replayed)),
     }
 }
 

@@ -2,9 +2,11 @@
 //! for it. A grant decides nothing that the gate decides.
 
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, Lineage, ResourceIndicator, Scope};
-use tokensmith_store::{FamilyId, OrganizationId, SessionId, Timestamp, TokenNames, UserId};
+use tokensmith_store::{
+    FamilyId, OrganizationId, SessionId, Timestamp, TokenNames, UseJti, UserId,
+};
 
-use super::PresentedToken;
+use super::{PresentedToken, Source};
 
 /// What a token is asked for by.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Grant {
     pub confirmation: Option<Confirmation>,
     /// The key that what is used up is bound to; the client must show it.
     pub bound_to: Option<Confirmation>,
+    /// Whose word outside the grant rests on.
+    pub source: Option<Source>,
     /// What is used up, or opened, once everything else was checked.
     pub redemption: Redemption,
     /// What the token is made of, when it is exchanged for another.
@@ -46,6 +50,7 @@ impl Grant {
             requested_resource: None,
             confirmation: None,
             bound_to: None,
+            source: None,
             redemption: Redemption::Nothing,
             exchange: None,
         }
@@ -94,6 +99,8 @@ pub enum Redemption {
     Nothing,
     /// Nothing; a family of refresh tokens begins.
     NewFamily,
+    /// An assertion that is good once; there is no refresh token.
+    Assertion(UseJti),
     /// A refresh token; its successor is handed out.
     RefreshToken(PresentedToken),
 }
@@ -117,7 +124,7 @@ impl Redemption {
     fn names(&self) -> TokenNames {
         let grant_id = match self {
             Self::RefreshToken(presented) => Some(presented.family.to_string()),
-            Self::Nothing | Self::NewFamily => None,
+            Self::Nothing | Self::NewFamily | Self::Assertion(_) => None,
         };
         TokenNames {
             grant_id,

@@ -85,7 +85,12 @@ async fn issue_checked(
     };
     let link = family::redeem(&minting, grant.redemption, context).await?;
     let token = mint(&minting, &link, context)?;
-    let event = issued_event(&minting, &link, grant.kind);
+    let mut event = issued_event(&minting, &link, grant.kind);
+    if let Some(source) = grant.source {
+        event = event
+            .field("assertion_issuer", source.issuer)
+            .field("assertion_subject", source.subject);
+    }
     app.audit(context.audit(Some(actor(&minting))), event)
         .await?;
     let mut response = TokenResponse::bearer(token.token, token.expires_in, scope);

@@ -8,6 +8,7 @@ mod family;
 mod grant;
 mod imported;
 mod issue;
+mod jwt_bearer;
 mod narrow;
 mod refresh_secret;
 mod refresh_token;
@@ -18,7 +19,7 @@ mod user_tokens;
 mod verified;
 
 use axum::{
-    extract::State,
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
@@ -26,16 +27,19 @@ use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope, TokenResponse};
 
 use crate::{
     app::App,
-    client_auth::AuthenticatedForm,
+    client_auth::{AuthenticatedForm, StrictForm},
     context::RequestContext,
     error::{OAuthError, insert_dpop_nonce, no_store},
     registry::RegisteredClient,
 };
 
+use jwt_bearer::Workload;
+
 pub use access_token::{AccessToken, AccessTokenClaims};
 pub use grant::{Exchange, Grant, Redemption, Subject, UserSubject};
 pub use imported::{digest_of_jti, digest_of_token};
 pub use issue::{Issued, issue, longest_user_token};
+pub use jwt_bearer::Source;
 pub use refresh_secret::{PresentedToken, RefreshRoot};
 pub use refresh_token::present;
 pub(crate) use shown::{Audience, ShownClaims, access_token, may_act, refresh_family};
@@ -47,6 +51,7 @@ pub const GRANT_TYPES: &[GrantType] = &[
     GrantType::ClientCredentials,
     GrantType::RefreshToken,
     GrantType::TokenExchange,
+    GrantType::JwtBearer,
 ];
 
 /// One authenticated call of the token endpoint.
@@ -56,13 +61,13 @@ pub(crate) struct Call<'a> {
     pub(crate) client: &'a RegisteredClient,
     pub(crate) form: &'a Form,
     pub(crate) context: &'a RequestContext,
+    /// The workload that was recognised instead of a client's authentication.
+    workload: Option<&'a Workload>,
 }
 
 /// `POST /oauth/token`
-pub async fn token(
-    State(app): State<App>,
-    request: AuthenticatedForm,
-) -> Result<Response, OAuthError> {
+pub async fn token(State(app): State<App>, request: Request) -> Result<Response, OAuthError> {
+    let (request, workload) = sender(&app, request).await?;
     let AuthenticatedForm {
         form,
         client,
@@ -74,6 +79,7 @@ pub async fn token(
         client: &client,
         form: &form,
         context: &context,
+        workload: workload.as_deref(),
     };
     match answer(call, &headers).await {
         Ok(response) => Ok(response),
@@ -88,6 +94,19 @@ pub async fn token(
     }
 }
 
+/// Who sent the request: the client that authenticates, or the one that a trusted issuer's assertion stands for.
+async fn sender(
+    app: &App,
+    request: Request,
+) -> Result<(AuthenticatedForm, Option<Box<Workload>>), OAuthError> {
+    let request = StrictForm::read(request, app).await?;
+    if jwt_bearer::stands_alone(&request)? {
+        let (request, workload) = Box::pin(jwt_bearer::identify(app, request)).await?;
+        return Ok((request, Some(Box::new(workload))));
+    }
+    Ok((request.authenticate(app).await?, None))
+}
+
 async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthError> {
     let grant_type = grant_type(call)?;
     // Before the grant: a proof that has to be made again must not cost an assertion or a code.
@@ -97,6 +116,7 @@ async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthEr
         // Boxed: the commonest grant, above, then carries nothing of theirs along.
         GrantType::RefreshToken => Box::pin(refresh_token::grant(call)).await?,
         GrantType::TokenExchange => Box::pin(token_exchange::grant(call)).await?,
+        GrantType::JwtBearer => Box::pin(jwt_bearer::grant(call)).await?,
         _ => return Err(unsupported()),
     };
     let grant = Grant {

@@ -9,9 +9,11 @@
 mod attack;
 mod dpop;
 mod exchange;
+mod fetch;
 mod groups;
 mod input;
 mod introspect;
+mod jwt_bearer;
 mod limits;
 mod limits_redis;
 mod login;

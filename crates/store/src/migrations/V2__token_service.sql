@@ -36,3 +36,10 @@ CREATE TABLE audit_journal (
     round BIGINT NOT NULL,
     position BIGINT NOT NULL
 );
+
+-- Issuers whose tokens stand for clients of ours (RFC 7523 section 2.1). `record` is a JSON object.
+CREATE TABLE trusted_issuers (
+    issuer TEXT PRIMARY KEY,
+    record TEXT NOT NULL,
+    updated_at BIGINT NOT NULL
+);

@@ -79,14 +79,13 @@ async fn grants_and_methods_that_are_not_built_are_neither_advertised_nor_taken(
     let supported = metadata(&server).await["grant_types_supported"].to_string();
     assert_eq!(
         supported,
-        r#"["client_credentials","refresh_token","urn:ietf:params:oauth:grant-type:token-exchange"]"#
+        r#"["client_credentials","refresh_token","urn:ietf:params:oauth:grant-type:token-exchange","urn:ietf:params:oauth:grant-type:jwt-bearer"]"#
     );
     for grant in [
         "password",
         "authorization_code",
         "implicit",
         "urn:ietf:params:oauth:grant-type:device_code",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "CLIENT_CREDENTIALS",
     ] {
         let form = [("grant_type", grant), ("client_id", "C1"), right];

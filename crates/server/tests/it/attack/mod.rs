@@ -50,7 +50,7 @@ async fn behind_a_proxy() -> TestServer {
 }
 
 /// After an attack: healthy, ready, and a sign-in with a renewal works.
-async fn assert_alive(server: &TestServer) {
+pub(crate) async fn assert_alive(server: &TestServer) {
     let email = "canary@example.com";
     let store = server.app().store();
     if store.user_by_login(email).await.unwrap().is_none() {
@@ -83,7 +83,12 @@ async fn client(server: &TestServer, id: &str, method: AuthMethod, secret: Optio
 }
 
 /// The record of such a client.
-async fn record(server: &TestServer, id: &str, method: AuthMethod, secret: Option<&str>) -> Client {
+pub(crate) async fn record(
+    server: &TestServer,
+    id: &str,
+    method: AuthMethod,
+    secret: Option<&str>,
+) -> Client {
     let (app, now) = (server.app(), server.now());
     let mut secrets = Vec::new();
     if let Some(secret) = secret {
@@ -116,7 +121,7 @@ async fn record(server: &TestServer, id: &str, method: AuthMethod, secret: Optio
 }
 
 /// The lines of the audit log with this event, as JSON.
-async fn audited(server: &TestServer, event: &str) -> Vec<Value> {
+pub(crate) async fn audited(server: &TestServer, event: &str) -> Vec<Value> {
     let records = server.audit().await;
     let of_event = records.iter().filter(|record| record.event == event);
     of_event.map(line).collect()

@@ -9,5 +9,6 @@ mod refresh_tokens;
 mod revocations;
 mod sessions;
 mod standing;
+mod trusted_issuers;
 mod used_jtis;
 mod users;

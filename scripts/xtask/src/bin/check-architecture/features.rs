@@ -23,6 +23,7 @@ const SHARED: &[&str] = &[
     "entropy",
     "error",
     "extract",
+    "fetch",
     "keys",
     "listen",
     "mtls",
