@@ -10,26 +10,29 @@ use tokensmith_oauth2::{
 };
 use url::Url;
 
-use crate::{TokenEndpoint, TokenErrorKind, grant::Denied, http_client};
+use crate::{
+    ClientAuthentication, TokenEndpoint, TokenErrorKind, grant::Denied, http_client,
+    service_client::Key,
+};
 
 /// The endpoint once it is known. A grant that fails forgets it, so that a moved endpoint is found again.
 #[derive(Debug, Default)]
 pub(crate) struct Discovered(Mutex<Option<Url>>);
 
 impl Discovered {
-    pub(crate) async fn endpoint(
-        &self,
-        http: &Client,
-        endpoint: &TokenEndpoint,
-    ) -> Result<Url, Denied> {
-        let issuer = match endpoint {
+    pub(crate) async fn endpoint(&self, http: &Client, key: &Key) -> Result<Url, Denied> {
+        let issuer = match &key.endpoint {
             TokenEndpoint::Url(url) => return Ok(url.clone()),
             TokenEndpoint::Issuer(issuer) => issuer,
         };
         if let Some(known) = self.0.lock().clone() {
             return Ok(known);
         }
-        let found = token_endpoint(issuer, &fetch(http, issuer).await?)?;
+        let mut metadata = fetch(http, issuer).await?;
+        if key.authentication == ClientAuthentication::Certificate {
+            prefer_aliases(&mut metadata);
+        }
+        let found = token_endpoint(issuer, &metadata)?;
         *self.0.lock() = Some(found.clone());
         Ok(found)
     }
@@ -61,6 +64,14 @@ async fn fetch(http: &Client, issuer: &str) -> Result<AuthorizationServerMetadat
         }
     }
     Err(unusable("there is none"))
+}
+
+/// RFC 8705 §5: a client that shows a certificate uses the alias of an endpoint, where there is one.
+fn prefer_aliases(metadata: &mut AuthorizationServerMetadata) {
+    let alias = metadata.mtls_endpoint_aliases.take();
+    if let Some(alias) = alias.and_then(|aliases| aliases.token_endpoint) {
+        metadata.token_endpoint = Some(alias);
+    }
 }
 
 fn token_endpoint(issuer: &str, metadata: &AuthorizationServerMetadata) -> Result<Url, Denied> {
@@ -113,6 +124,28 @@ mod tests {
             );
         }
         assert!(endpoint(issuer, issuer, Some("https://a.test/t")).is_ok());
+    }
+
+    #[test]
+    fn a_client_with_a_certificate_prefers_the_alias_under_the_same_rules() {
+        let aliased = |alias: &str| {
+            let mut metadata = AuthorizationServerMetadata {
+                issuer: "https://a.test".into(),
+                token_endpoint: Some("https://a.test/t".into()),
+                mtls_endpoint_aliases: Some(tokensmith_oauth2::MtlsEndpointAliases {
+                    token_endpoint: Some(alias.into()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            prefer_aliases(&mut metadata);
+            token_endpoint("https://a.test", &metadata).map(String::from)
+        };
+        assert_eq!(
+            aliased("https://mtls.a.test/t").unwrap(),
+            "https://mtls.a.test/t"
+        );
+        assert!(aliased("http://mtls.a.test/t").is_err());
     }
 
     #[test]

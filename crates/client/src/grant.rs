@@ -111,6 +111,10 @@ fn prepare(http: &Client, endpoint: &Url, client: &ServiceClient) -> RequestBuil
             header::AUTHORIZATION,
             sensitive(basic::header(&key.id, &client.secret).expose()),
         ),
+        ClientAuthentication::Certificate => {
+            parameters.push(("client_id", key.id.as_str()));
+            request
+        }
         ClientAuthentication::Post => {
             parameters.extend([
                 ("client_id", key.id.as_str()),

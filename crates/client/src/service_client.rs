@@ -25,6 +25,9 @@ pub enum ClientAuthentication {
     Basic,
     /// `client_secret_post`: id and secret in the body.
     Post,
+    /// `tls_client_auth` or `self_signed_tls_client_auth` (RFC 8705 §2): a certificate in the TLS handshake. The secret
+    /// is then the certificate chain and its private key, both in PEM.
+    Certificate,
 }
 
 /// A service and the tokens it asks for. `Debug` does not show the secret.
@@ -43,6 +46,8 @@ pub(crate) struct Key {
     pub(crate) scope: Option<Scope>,
     pub(crate) resources: Vec<ResourceIndicator>,
     pub(crate) dpop: Option<DpopKey>,
+    /// Authorities in PEM that the authorization server's certificate may come from.
+    pub(crate) authorities: Option<String>,
 }
 
 impl ServiceClient {
@@ -56,6 +61,7 @@ impl ServiceClient {
             scope: None,
             resources: Vec::new(),
             dpop: None,
+            authorities: None,
         };
         Self {
             key,
@@ -111,6 +117,19 @@ impl ServiceClient {
     pub fn dpop(mut self, key: DpopKey) -> Self {
         self.key.dpop = Some(key);
         self
+    }
+
+    /// Trusts these authorities (certificates in PEM) for the authorization server, beside those of the machine.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.key.authorities = Some(pem.into());
+        self
+    }
+
+    /// Whether its TLS connections are no use to another client.
+    pub(crate) fn has_own_tls(&self) -> bool {
+        self.key.authorities.is_some()
+            || self.key.authentication == ClientAuthentication::Certificate
     }
 
     pub(crate) fn warn_when_the_secret_travels_in_clear(&self) {

@@ -63,7 +63,8 @@ impl ServiceTokenManager {
     /// # Errors
     /// [`SettingsError::HttpClient`].
     pub fn new(client: ServiceClient) -> Result<Self, SettingsError> {
-        Ok(Self::with_http(client, http_client::build()?))
+        let http = http_client::build_for(&client)?;
+        Ok(Self::with_http(client, http))
     }
 
     /// A manager with the settings of [`ServiceClient::from_env`].
@@ -212,7 +213,7 @@ impl Shared {
     async fn ask(&self) -> Result<Granted, Denied> {
         let endpoint = self
             .discovered
-            .endpoint(&self.http, &self.client.key.endpoint)
+            .endpoint(&self.http, &self.client.key)
             .await?;
         grant::request(&self.http, &endpoint, &self.client)
             .await

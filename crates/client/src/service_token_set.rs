@@ -10,7 +10,7 @@ use crate::{ServiceClient, ServiceTokenManager, SettingsError, http_client, serv
 const MAX_MANAGERS: usize = 256;
 
 /// Hands out the one manager for a [`ServiceClient`], so that equal settings share a token and different ones
-/// never do. All managers share one HTTP client.
+/// never do. Managers share one HTTP client, save those with a certificate or authorities of their own.
 #[derive(Debug)]
 pub struct ServiceTokenSet {
     http: reqwest::Client,
@@ -32,7 +32,8 @@ impl ServiceTokenSet {
     /// The manager for these settings; another secret for the same client replaces the manager.
     ///
     /// # Errors
-    /// [`SettingsError::TooMany`] when 256 managers are in use elsewhere.
+    /// [`SettingsError::TooMany`] when 256 managers are in use elsewhere, [`SettingsError::HttpClient`] for a certificate
+    /// that is not usable.
     pub fn manager(&self, client: ServiceClient) -> Result<ServiceTokenManager, SettingsError> {
         let mut managers = self.managers.lock();
         let known = managers
@@ -47,7 +48,11 @@ impl ServiceTokenSet {
         if managers.len() >= MAX_MANAGERS && !managers.contains_key(&client.key) {
             return Err(SettingsError::TooMany(MAX_MANAGERS));
         }
-        let manager = ServiceTokenManager::with_http(client.clone(), self.http.clone());
+        let http = match client.has_own_tls() {
+            true => http_client::build_for(&client)?,
+            false => self.http.clone(),
+        };
+        let manager = ServiceTokenManager::with_http(client.clone(), http);
         managers.insert(client.key, manager.clone());
         Ok(manager)
     }

@@ -1,5 +1,6 @@
 //! `tokensmith client`: OAuth clients (RFC 6749 §2) and their secrets.
 
+mod certificate;
 mod create;
 
 use std::{process::ExitCode, time::Duration};
@@ -34,7 +35,7 @@ enum Action {
     /// Show one client. Secrets are kept as hashes and never shown
     Show(Show),
     /// Register a client; prints its secret once
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// Refuse a client everywhere from now on
     Disable(Which),
     /// Accept a disabled client again

@@ -11,7 +11,10 @@ use tokensmith_oauth2::Confirmation;
 use tokensmith_store::{AuthMethod, Client, ClientMetadata, Timestamp};
 use x509_cert::{Certificate, der::Decode};
 
-pub use self::{self_signed::SelfSigned, subject::Subject};
+pub use self::{
+    self_signed::{SelfSigned, jwks_of_pem},
+    subject::Subject,
+};
 
 use crate::{
     context::RequestContext,

@@ -2,11 +2,12 @@
 //! `x5t#S256` stands for that very certificate, a key without for every certificate of that key.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokensmith_jose::{Jwk, MAX_KEYS};
 use tokensmith_oauth2::Thumbprint;
 use tokensmith_store::ClientMetadata;
-use x509_cert::Certificate;
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use x509_cert::{Certificate, der::Decode};
 
 use super::{RegistrationError, public_key};
 use crate::listen::{ClientCertificate, thumbprint};
@@ -43,6 +44,15 @@ impl SelfSigned {
             Registered::Key(key) => by_key().as_ref() == Some(key),
         })
     }
+}
+
+/// The `jwks` that registers a certificate in PEM; `None` when it cannot be read or has a key of another kind.
+pub fn jwks_of_pem(pem: &[u8]) -> Option<Value> {
+    let der = CertificateDer::from_pem_slice(pem).ok()?;
+    let certificate = Certificate::from_der(&der).ok()?;
+    let mut key = serde_json::to_value(public_key::jwk(&certificate)?).ok()?;
+    key["x5c"] = json!([STANDARD.encode(&der)]);
+    Some(json!({"keys": [key]}))
 }
 
 /// A member that cannot be read registers nothing, also when the key beside it could be.

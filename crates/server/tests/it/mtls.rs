@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokensmith_client::{ClientAuthentication, ServiceClient, ServiceTokenManager, TokenEndpoint};
 use tokensmith_oauth2::{ClientId, GrantType, Scope};
 use tokensmith_server::{
     config::{CertificateHeader, ClientCertificates},
@@ -476,4 +477,40 @@ async fn authorities_of_clients_are_replaced_while_the_server_runs() {
     std::fs::write(server.directory().join("clients.pem"), next.pem()).unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     asks(&billing, "billing").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_client_library_shows_its_certificate_and_gets_a_bound_token() {
+    let server = TestServer::start_tls(|_| {}).await;
+    register(&server, "billing", AuthMethod::TlsClientAuth, by_dn(DN)).await;
+    let manager = |identity: &Identity| {
+        let endpoint = format!("{}/oauth/token", server.tls().mtls_base);
+        let pem = format!("{}{}", identity.certificate_pem(), identity.key_pem());
+        let client = ServiceClient::new(
+            ClientId::parse("billing").unwrap(),
+            pem,
+            TokenEndpoint::Url(endpoint.parse().unwrap()),
+        )
+        .authentication(ClientAuthentication::Certificate)
+        .root_certificates(server.tls().server_authority.pem());
+        ServiceTokenManager::new(client)
+    };
+    let billing = server
+        .tls()
+        .client_authority
+        .certifies(Names::of("billing"));
+    let token = manager(&billing).unwrap().token().await.unwrap();
+    assert_eq!(claims_of(token.expose())["cnf"], cnf(&billing));
+    let shipping = server
+        .tls()
+        .client_authority
+        .certifies(Names::of("shipping"));
+    assert!(manager(&shipping).unwrap().token().await.is_err());
+    let rubbish = ServiceClient::new(
+        ClientId::parse("billing").unwrap(),
+        "no PEM",
+        TokenEndpoint::Issuer(server.base().into()),
+    )
+    .authentication(ClientAuthentication::Certificate);
+    assert!(ServiceTokenManager::new(rubbish).is_err());
 }

@@ -18,7 +18,7 @@ use tokensmith_store::{
     AuthMethod, Client, ClientMetadata, ClientSecret, RegisterClient, Registered,
 };
 
-use super::tell;
+use super::{certificate::CertificateOptions, tell};
 use crate::{data::Data, secret_input};
 
 #[derive(Debug, Args)]
@@ -55,6 +55,8 @@ pub(super) struct Create {
     /// The role its tokens carry for older services
     #[arg(long)]
     role: Option<String>,
+    #[command(flatten)]
+    certificate: CertificateOptions,
 }
 
 impl Create {
@@ -145,7 +147,7 @@ impl Create {
             has_keys || self.auth_method() != AuthMethod::PrivateKeyJwt,
             "private_key_jwt needs the client's public keys: name a file with jwks by --metadata"
         );
-        Ok(metadata)
+        self.certificate.complete(self.auth_method(), metadata)
     }
 
     fn grants(&self) -> Vec<GrantType> {
