@@ -89,7 +89,7 @@ impl FromRow for Client {
             auth_method: row.word(2)?,
             secrets: row.json(3)?,
             grant_types: words(&row.text(4)?)?,
-            scope: row.word(5)?,
+            scope: scope(&row.text(5)?)?,
             resources: row.json(6)?,
             redirect_uris: row.json(7)?,
             role: row.opt_text(8)?,
@@ -100,6 +100,14 @@ impl FromRow for Client {
             updated_at: row.time(13)?,
             metadata: row.json(14)?,
         })
+    }
+}
+
+/// A client may be allowed nothing, which no request can spell (RFC 6749 §3.3).
+fn scope(text: &str) -> Result<Scope, StoreError> {
+    match text {
+        "" => Ok(Scope::empty()),
+        text => Scope::parse(text).map_err(StoreError::corrupt),
     }
 }
 

@@ -492,6 +492,7 @@ async fn the_client_library_shows_its_certificate_and_gets_a_bound_token() {
             TokenEndpoint::Url(endpoint.parse().unwrap()),
         )
         .authentication(ClientAuthentication::Certificate)
+        .scope(Scope::parse("groups:read").unwrap())
         .root_certificates(server.tls().server_authority.pem());
         ServiceTokenManager::new(client)
     };

@@ -203,7 +203,7 @@ fn organizations_and_groups_are_made_and_listed() {
 fn a_refusal_is_one_sentence_and_an_exit_code() {
     let ground = Ground::new();
     drop(ground.dev());
-    let refusals: [(&[&str], i32, &str); 10] = [
+    let refusals: [(&[&str], i32, &str); 12] = [
         (
             &["user", "disable", "nobody@example.com"],
             1,
@@ -244,6 +244,28 @@ fn a_refusal_is_one_sentence_and_an_exit_code() {
             ],
             1,
             "needs the client's public keys",
+        ),
+        (
+            &[
+                "client",
+                "create",
+                "certified",
+                "--auth-method",
+                "tls_client_auth",
+            ],
+            1,
+            "exactly one of",
+        ),
+        (
+            &[
+                "client",
+                "create",
+                "certified",
+                "--tls-subject-dn",
+                "CN=certified",
+            ],
+            1,
+            "shows no certificate",
         ),
         (&["key", "retire", "nothing"], 1, "there is no signing key"),
         (&["user", "frobnicate"], 2, "unrecognized subcommand"),

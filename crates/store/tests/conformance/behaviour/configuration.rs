@@ -1,5 +1,6 @@
 //! Clients, scopes, resources, signing keys: what nodes keep in memory, and the epoch that tells them to look again.
 
+use tokensmith_oauth2::Scope;
 use tokensmith_store::*;
 
 use crate::{actors::*, ground::*};
@@ -26,6 +27,14 @@ on_both_engines! {
         let page = ground.store.clients("", 1).await.unwrap();
         assert_eq!(page[0].client_id, client_id("app"));
         assert_eq!(ground.store.clients("app", 9).await.unwrap().len(), 1);
+    }
+
+    async fn a_client_that_is_allowed_nothing_is_read_back_too(ground: &Ground) {
+        let nothing = Client { scope: Scope::empty(), ..client("nothing") };
+        let register = RegisterClient { client: nothing, context: at(NOW) };
+        assert_eq!(ground.store.write(register).await.unwrap(), Registered::Created);
+        let found = ground.store.client(&client_id("nothing")).await.unwrap();
+        assert!(found.expect("it is there").scope.is_empty());
     }
 
     async fn every_change_of_configuration_moves_the_epoch(ground: &Ground) {
