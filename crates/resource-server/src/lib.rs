@@ -42,6 +42,7 @@
 mod bearer;
 mod builder;
 mod caller;
+mod certificate;
 mod claims;
 mod clock;
 mod dpop;
@@ -58,6 +59,7 @@ mod server;
 
 pub use builder::{Builder, ConfigError};
 pub use caller::Caller;
+pub use certificate::ClientCertificate;
 pub use clock::Clock;
 pub use dpop::Replays;
 pub use feed::{FeedBuilder, RevocationFeed, WhenLost};

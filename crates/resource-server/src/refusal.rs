@@ -45,8 +45,11 @@ pub enum TokenError {
     #[error("the token names no valid subject")]
     Subject,
     /// The token is bound to a key (RFC 7800) and came without proof of it.
-    #[error("the token is bound to a key and may not be used as a bearer token")]
-    SenderConstrained,
+    #[error("the token is bound to a {} and may not be used as a bearer token", if *by_certificate { "certificate" } else { "key" })]
+    SenderConstrained {
+        /// The key is that of a client certificate (RFC 8705 section 3).
+        by_certificate: bool,
+    },
     /// The proof of the key does not hold (RFC 9449 section 4.3).
     #[error("the proof: {0}")]
     Proof(ProofError),
@@ -57,6 +60,15 @@ pub enum TokenError {
     #[error("the token was revoked")]
     Revoked,
 }
+
+/// Without a DPoP proof.
+pub(crate) const BOUND_TO_KEY: TokenError = TokenError::SenderConstrained {
+    by_certificate: false,
+};
+/// Without the certificate.
+pub(crate) const BOUND_TO_CERTIFICATE: TokenError = TokenError::SenderConstrained {
+    by_certificate: true,
+};
 
 /// A request that is not served. As a response it has the status and challenge that RFC 6750 asks for.
 #[derive(Clone, Debug, Error)]
@@ -173,9 +185,9 @@ impl Refusal {
         match &self.cause {
             _ if !self.takes_dpop => vec![bearer.to_string()],
             Cause::NeedsNonce(_) => vec![dpop()],
-            Cause::Token(
-                TokenError::Proof(_) | TokenError::Unproven(_) | TokenError::SenderConstrained,
-            ) => vec![dpop()],
+            Cause::Token(TokenError::Proof(_) | TokenError::Unproven(_) | BOUND_TO_KEY) => {
+                vec![dpop()]
+            }
             Cause::NoToken | Cause::Token(_) => vec![bearer.to_string(), dpop()],
             _ => vec![bearer.to_string()],
         }

@@ -15,9 +15,9 @@ use crate::dpop::Dpop;
 use crate::keys::{Keys, Loaded};
 use crate::legacy::Legacy;
 use crate::principal::AccessToken;
-use crate::refusal::Cause;
+use crate::refusal::{BOUND_TO_CERTIFICATE, BOUND_TO_KEY, Cause};
 use crate::seen::{Seen, TokenHash};
-use crate::{AuthenticateLayer, Builder, Caller, Clock, Refusal, TokenError};
+use crate::{AuthenticateLayer, Builder, Caller, ClientCertificate, Clock, Refusal, TokenError};
 
 /// Stands for the shared secret where published keys have their generation.
 const LEGACY: u64 = 0;
@@ -151,13 +151,18 @@ impl Shared {
             (false, None) => Ok(()),
             (true, Some(Confirmation::Jkt(key))) => {
                 let (Some(dpop), Some(parts)) = (&self.dpop, parts) else {
-                    return Err(TokenError::SenderConstrained.into());
+                    return Err(BOUND_TO_KEY.into());
                 };
                 dpop.prove(parts, shown.token, key, self.clock.now()).await
             }
-            (true, _) if self.dpop.is_none() => Err(TokenError::SenderConstrained.into()),
+            (true, _) if self.dpop.is_none() => Err(BOUND_TO_KEY.into()),
             (true, _) => Err(TokenError::Unproven("the token is not bound to a key").into()),
-            (false, Some(_)) => Err(TokenError::SenderConstrained.into()),
+            (false, Some(Confirmation::Certificate(bound))) => {
+                let shown = parts.and_then(|parts| parts.extensions.get::<ClientCertificate>());
+                let is_shown = shown.is_some_and(|certificate| certificate.is(bound));
+                is_shown.then_some(()).ok_or(BOUND_TO_CERTIFICATE.into())
+            }
+            (false, Some(Confirmation::Jkt(_))) => Err(BOUND_TO_KEY.into()),
         }
     }
 
