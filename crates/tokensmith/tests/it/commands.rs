@@ -203,7 +203,7 @@ fn organizations_and_groups_are_made_and_listed() {
 fn a_refusal_is_one_sentence_and_an_exit_code() {
     let ground = Ground::new();
     drop(ground.dev());
-    let refusals: [(&[&str], i32, &str); 12] = [
+    let refusals: [(&[&str], i32, &str); 10] = [
         (
             &["user", "disable", "nobody@example.com"],
             1,
@@ -245,28 +245,6 @@ fn a_refusal_is_one_sentence_and_an_exit_code() {
             1,
             "needs the client's public keys",
         ),
-        (
-            &[
-                "client",
-                "create",
-                "certified",
-                "--auth-method",
-                "tls_client_auth",
-            ],
-            1,
-            "exactly one of",
-        ),
-        (
-            &[
-                "client",
-                "create",
-                "certified",
-                "--tls-subject-dn",
-                "CN=certified",
-            ],
-            1,
-            "shows no certificate",
-        ),
         (&["key", "retire", "nothing"], 1, "there is no signing key"),
         (&["user", "frobnicate"], 2, "unrecognized subcommand"),
     ];
@@ -280,6 +258,42 @@ fn a_refusal_is_one_sentence_and_an_exit_code() {
             "{arguments:?}: {said}"
         );
     }
+}
+
+#[test]
+fn a_client_is_registered_with_exactly_one_subject_of_its_certificate() {
+    let ground = Ground::new();
+    drop(ground.dev());
+    let create = |more: &[&str]| {
+        let mut command = tokensmith();
+        command.args(["client", "create", "certified"]).args(more);
+        let output = command.arg("--data").arg(ground.data()).output();
+        let output = output.unwrap();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    const METHOD: [&str; 2] = ["--auth-method", "tls_client_auth"];
+    const DN: [&str; 2] = ["--tls-subject-dn", "CN=certified,O=Activity"];
+    let two = [&METHOD[..], &DN, &["--tls-san-dns", "certified.test"]].concat();
+    let spaced = [
+        &METHOD[..],
+        &["--tls-subject-dn", "CN=certified, O=Activity"],
+    ]
+    .concat();
+    for (more, sentence) in [
+        (&METHOD[..], "exactly one of"),
+        (&two, "exactly one of"),
+        (&spaced, "RFC 4514"),
+        (&DN, "shows no certificate"),
+    ] {
+        let (made, _, said) = create(more);
+        assert!(!made && said.contains(sentence), "{more:?}: {said}");
+    }
+    let (made, told, said) = create(&[METHOD, DN].concat());
+    assert!(made && !told.contains("secret"), "{told}{said}");
 }
 
 #[test]
