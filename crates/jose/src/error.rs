@@ -37,6 +37,9 @@ pub enum SignError {
     /// The cryptographic library failed.
     #[error("the cryptographic library failed")]
     Library,
+    /// The external signer failed, or answered with a wrong signature.
+    #[error("the external signer: {0}")]
+    External(String),
 }
 
 /// A token was refused. All of these are `invalid_token` to the caller; they differ for logs and metrics.

@@ -20,7 +20,9 @@ mod algorithm;
 mod base64url;
 pub mod dpop;
 mod error;
+mod external;
 mod header;
+mod import;
 mod jwk;
 mod key_set;
 pub mod seal;
@@ -31,6 +33,7 @@ mod verifying_key;
 
 pub use algorithm::Algorithm;
 pub use error::{KeyError, SignError, VerifyError};
+pub use external::{ExternalSigner, Signing, TokenSigner};
 pub use header::{Expect, Header};
 pub use jwk::{Jwk, JwkSet, MAX_KEYS};
 pub use key_set::{KeySet, MAX_HEADER, MAX_TOKEN, Verified, unverified_claims};

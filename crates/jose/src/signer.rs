@@ -25,13 +25,13 @@ enum Key {
 }
 
 #[derive(Serialize)]
-struct WrittenHeader<'a> {
-    alg: &'static str,
-    typ: &'a str,
+pub(crate) struct WrittenHeader<'a> {
+    pub(crate) alg: &'static str,
+    pub(crate) typ: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<&'a str>,
+    pub(crate) kid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    jwk: Option<Jwk>,
+    pub(crate) jwk: Option<Jwk>,
 }
 
 impl Signer {
@@ -149,7 +149,7 @@ impl Segment {
     }
 }
 
-fn prefix(header: &WrittenHeader<'_>) -> Result<String, SignError> {
+pub(crate) fn prefix(header: &WrittenHeader<'_>) -> Result<String, SignError> {
     let mut prefix = base64url::encode(&serde_json::to_vec(header)?);
     prefix.push('.');
     Ok(prefix)

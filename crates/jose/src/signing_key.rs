@@ -25,7 +25,7 @@ pub struct SigningKey {
     kid: String,
 }
 
-enum Pair {
+pub(crate) enum Pair {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
     Rsa(RsaKeyPair),
@@ -66,7 +66,7 @@ impl SigningKey {
         Self::from_pair(algorithm, pair.map_err(|_| KeyError::Malformed)?)
     }
 
-    fn from_pair(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
+    pub(crate) fn from_pair(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
         let mut jwk = public_members(&pair)?;
         let kid = jwk.thumbprint().ok_or(KeyError::Library)?;
         jwk.kid = Some(kid.clone());
