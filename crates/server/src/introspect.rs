@@ -119,7 +119,7 @@ pub async fn introspect(
     let token = Secret::from(request.form.one("token")?.ok_or_else(missing)?);
     let answer = question.answer(&token).await?;
     if wants_signed(&request.headers) {
-        return question.signed(&answer);
+        return question.signed(&answer).await;
     }
     let mut response = Json(answer).into_response();
     no_store(response.headers_mut());
@@ -183,7 +183,7 @@ impl Question<'_> {
         Ok(Introspection::of_refresh_token(family, issuer))
     }
 
-    fn signed(self, answer: &Introspection) -> Result<Response, OAuthError> {
+    async fn signed(self, answer: &Introspection) -> Result<Response, OAuthError> {
         let (algorithm, now) = (self.app.config().tokens.signing_algorithm, self.context.now);
         let claims = SignedIntrospection {
             iss: self.app.config().issuer.as_str(),
@@ -195,7 +195,8 @@ impl Question<'_> {
         let signer = keys.introspection(algorithm, now).ok_or_else(|| {
             OAuthError::unavailable(format!("no {algorithm} key signs at this time"))
         })?;
-        let signed = signer.sign(&claims).map_err(OAuthError::unavailable)?;
+        let signed = signer.sign(&claims).await;
+        let signed = signed.map_err(OAuthError::unavailable)?;
         let mut response = ([(header::CONTENT_TYPE, SIGNED)], signed).into_response();
         no_store(response.headers_mut());
         Ok(response)

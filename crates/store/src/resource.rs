@@ -83,6 +83,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The longest life in seconds that any resource or client asks for its access tokens; 0 when none does.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn longest_access_token(&self) -> Result<i64, StoreError> {
+        const LONGEST: &str = "SELECT COALESCE(max(seconds), 0) FROM
+            (SELECT max(access_token_seconds) AS seconds FROM resources
+            UNION ALL SELECT max(access_token_seconds) AS seconds FROM clients) AS asked";
+        Ok(self.first(LONGEST, &[]).await?.unwrap_or(0))
+    }
+}
+
 /// Declares a scope, or declares it anew.
 #[derive(Debug)]
 pub struct PutScope {

@@ -194,7 +194,10 @@ impl TestServer {
         }
         let declared = app.registry().reload(app.store()).await;
         declared.expect("the declarations are usable");
-        let keys = app.keys().reload(app.store(), self.now()).await;
+        let keys = app
+            .keys()
+            .reload(app.config(), app.store(), self.now())
+            .await;
         keys.expect("the keys are usable");
     }
 

@@ -1,12 +1,14 @@
 //! `tokensmith key`: signing keys.
 
+mod import;
+
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tokensmith_jose::{Algorithm, MAX_KEYS};
-use tokensmith_server::keys::{self, Rotation};
+use tokensmith_server::keys::{self, NewKey, Rotation};
 use tokensmith_store::{RetireSigningKey, SigningKeyRecord, Timestamp};
 
 use crate::{
@@ -35,6 +37,10 @@ enum Action {
     List(Listing),
     /// Add a successor: published now, signing after the notice (`tokens.signing_key_notice`, 1 day)
     Rotate(Rotate),
+    /// Add a successor from a file: PEM (PKCS#8, SEC1, PKCS#1) or a private JWK. It is sealed under the master key
+    Import(import::Import),
+    /// Add a successor that the external signer holds (`external_signer.socket`)
+    External(import::External),
     /// Take a key out of use at once because it leaked: tokens it signed are refused from now on
     Retire(Retire),
 }
@@ -67,6 +73,8 @@ impl KeyCommand {
         self.place.run(async |data| match action {
             Action::List(listing) => list(data, &listing).await,
             Action::Rotate(rotate) => rotate.run(data).await,
+            Action::Import(import) => import.run(data).await,
+            Action::External(external) => external.run(data).await,
             Action::Retire(retire) => retire.run(data).await,
         })?;
         Ok(ExitCode::SUCCESS)
@@ -111,21 +119,26 @@ impl Rotate {
         let algorithm = self
             .algorithm
             .unwrap_or(data.config.tokens.signing_algorithm);
-        if self.now {
-            retire_waiting(data, algorithm).await?;
-        }
-        refuse_a_set_too_large(data).await?;
-        let notice = self.now.then_some(EVERY_NODE_KNOWS);
-        match keys::rotate(&data.config, &data.store, algorithm, notice, data.context()).await? {
-            Rotation::Added { kid, signs_from } => {
-                println!("key {kid} is published and signs from {signs_from}")
-            }
-            Rotation::AlreadyAdded => bail!(
-                "a successor waits already (`key list`); --now replaces it by one that signs at once"
-            ),
-        }
-        Ok(())
+        succeed(data, algorithm, NewKey::Generated(algorithm), self.now).await
     }
+}
+
+/// Publishes a successor, which signs after its notice, or as soon as every node publishes it.
+async fn succeed(data: &Data, algorithm: Algorithm, key: NewKey, now: bool) -> Result<()> {
+    if now {
+        retire_waiting(data, algorithm).await?;
+    }
+    refuse_a_set_too_large(data).await?;
+    let notice = now.then_some(EVERY_NODE_KNOWS);
+    match keys::rotate(&data.config, &data.store, key, notice, data.context()).await? {
+        Rotation::Added { kid, signs_from } => {
+            println!("key {kid} is published and signs from {signs_from}");
+        }
+        Rotation::AlreadyAdded => bail!(
+            "a successor waits already (`key list`); --now replaces it by one that signs at once"
+        ),
+    }
+    Ok(())
 }
 
 /// Verifiers refuse a JWK set with more than so many keys.

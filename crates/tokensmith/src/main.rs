@@ -15,6 +15,7 @@ mod listing;
 mod migrate;
 mod org;
 mod process;
+mod resource;
 mod role;
 mod secret_input;
 mod serve;
@@ -54,6 +55,7 @@ enum Command {
     Group(group::GroupCommand),
     Role(role::RoleCommand),
     Client(client::ClientCommand),
+    Resource(resource::ResourceCommand),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
     Audit(audit::AuditCommand),
@@ -73,6 +75,7 @@ impl Command {
             Self::Group(command) => command.run(),
             Self::Role(command) => command.run(),
             Self::Client(command) => command.run(),
+            Self::Resource(command) => command.run(),
             Self::Key(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Audit(command) => command.run(),

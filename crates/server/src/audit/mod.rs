@@ -39,7 +39,7 @@ impl CheckpointClaims {
 /// When no key signs at this time or the store does not answer.
 pub async fn checkpoint(app: &App, head: ChainHead) -> Result<bool, StartError> {
     let at = app.clock().now();
-    let statement = sign(app, &head, at)?;
+    let statement = sign(app, &head, at).await?;
     let checkpoint = AuditCheckpoint {
         head,
         at,
@@ -48,7 +48,7 @@ pub async fn checkpoint(app: &App, head: ChainHead) -> Result<bool, StartError> 
     Ok(app.store().write(RecordCheckpoint { checkpoint }).await?)
 }
 
-fn sign(app: &App, head: &ChainHead, at: Timestamp) -> Result<String, StartError> {
+async fn sign(app: &App, head: &ChainHead, at: Timestamp) -> Result<String, StartError> {
     let claims = CheckpointClaims {
         iss: app.config().issuer.as_str().to_owned(),
         stream: head.stream,
@@ -60,9 +60,8 @@ fn sign(app: &App, head: &ChainHead, at: Timestamp) -> Result<String, StartError
     let signer = keys
         .checkpoints(at)
         .ok_or_else(|| StartError::Keys("no key signs at this time".to_owned()))?;
-    signer
-        .sign(&claims)
-        .map_err(|error| StartError::Keys(format!("a checkpoint cannot be signed: {error}")))
+    let signed = signer.sign(&claims).await;
+    signed.map_err(|error| StartError::Keys(format!("a checkpoint cannot be signed: {error}")))
 }
 
 /// Signs a checkpoint of every chain that has grown since its last one.

@@ -71,6 +71,8 @@ section! {
         tls: Tls,
         /// Client certificates (RFC 8705).
         mtls: Mtls,
+        /// A process that holds signing keys.
+        external_signer: ExternalSigner,
         /// Proofs of possession.
         dpop: Dpop,
         /// Limits of the listener.
@@ -116,6 +118,18 @@ section! {
         /// Secret shared with older services that check HS256 tokens.
         /// Only resources marked as legacy get such tokens; it has no other use.
         legacy_shared_secret: Option<SharedSecret>,
+    }
+}
+
+section! {
+    /// A process that holds signing keys, such as the agent of a hardware module (docs/guide/signing-keys.md).
+    pub struct ExternalSigner at "external_signer." {
+        /// The Unix socket it listens on. Left out, every signing key is this server's own.
+        socket: Option<PathBuf>,
+        /// Longest time for one signature, waiting for a connection included; past it 503.
+        timeout: Duration = "2s",
+        /// Most connections to it, and so most signatures at once.
+        connections: NonZeroUsize = "16",
     }
 }
 

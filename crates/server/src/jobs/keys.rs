@@ -1,7 +1,7 @@
 //! Signing keys by age: a successor is published when a key is old, and private halves that sign no more are erased.
 //! Every node also reads its keys again, so that one whose last token has expired leaves the JWK set.
 
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 use tokensmith_jose::Algorithm;
 use tokensmith_store::{AuditContext, EraseSigningKey, SigningKeyRecord, Timestamp};
@@ -9,7 +9,7 @@ use tokensmith_store::{AuditContext, EraseSigningKey, SigningKeyRecord, Timestam
 use super::Job;
 use crate::{
     app::{App, StartError},
-    keys::{self, Rotation},
+    keys::{self, NewKey, Rotation},
 };
 
 /// Another node's clock may be behind: it signs with the old key for so long after we think it stopped.
@@ -27,7 +27,7 @@ pub(super) async fn tend(job: Job) {
         }
         job.app
             .keys()
-            .reload(job.app.store(), job.app.clock().now())
+            .reload(job.app.config(), job.app.store(), job.app.clock().now())
             .await
     })
     .await;
@@ -36,8 +36,14 @@ pub(super) async fn tend(job: Job) {
 async fn rotate_and_erase(app: &App) -> Result<(), StartError> {
     let now = app.clock().now();
     let records = app.store().signing_keys().await?;
-    for algorithm in app.keys().current().algorithms(now) {
-        if is_old(app, &records, algorithm, now) {
+    let algorithms = app.keys().current().algorithms(now);
+    for algorithm in algorithms {
+        if !is_old(app, &records, algorithm, now) {
+            continue;
+        }
+        if app.keys().current().is_external(algorithm) {
+            tell_once(algorithm);
+        } else {
             succeed(app, algorithm, AuditContext::system(now)).await?;
         }
     }
@@ -51,9 +57,21 @@ async fn rotate_and_erase(app: &App) -> Result<(), StartError> {
     Ok(())
 }
 
+/// A key that somebody keeps outside on purpose is not replaced by one kept here.
+fn tell_once(algorithm: Algorithm) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            %algorithm,
+            "the key of the external signer is old: add its successor with `tokensmith key external`"
+        );
+    });
+}
+
 async fn succeed(app: &App, algorithm: Algorithm, context: AuditContext) -> Result<(), StartError> {
+    let key = NewKey::Generated(algorithm);
     if let Rotation::Added { kid, signs_from } =
-        keys::rotate(app.config(), app.store(), algorithm, None, context).await?
+        keys::rotate(app.config(), app.store(), key, None, context).await?
     {
         tracing::info!(kid, %signs_from, "a signing key is old: its successor is published");
     }

@@ -1,22 +1,29 @@
 //! The signing keys in use: loaded from the store, opened with the master key, kept parsed.
 //!
 //! A key is published before it signs, stops signing when its successor begins, stays published until its last token
-//! has expired, and is then erased. Refuses to sign with a key whose time has not come or has passed.
+//! has expired, and is then erased. Refuses to sign with a key whose time has not come or has passed, and with a
+//! shared secret for any but the resources that are declared so.
 
+mod external;
+mod needed;
 mod rotation;
+mod shared;
+mod signers;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokensmith_jose::{
-    Algorithm, Jwk, JwkSet, KeySet, Signer, SigningKey, VerifyingKey, seal::SealingKey,
-};
+use tokensmith_jose::{Algorithm, Jwk, JwkSet, KeySet, VerifyingKey, seal::SealingKey};
 use tokensmith_store::{SigningKeyRecord, Store, Timestamp};
 
+use self::{needed::needed_algorithms, shared::SharedKey};
 use crate::{app::StartError, config::Config};
 
-pub use rotation::{Rotation, rotate};
+pub use external::SignerSocket;
+pub use needed::check_declared;
+pub use rotation::{NewKey, Rotation, rotate};
+pub use signers::{InUse, KeySigner};
 
 /// JWS `typ` of access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -29,7 +36,14 @@ pub const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
 /// The keys of this moment, replaced as a whole when they change.
 pub struct KeyRing {
     current: ArcSwap<Keys>,
+    ground: Ground,
+}
+
+/// What keys are opened and reached with.
+struct Ground {
     sealing: SealingKey,
+    socket: Option<Arc<SignerSocket>>,
+    shared: Option<SharedKey>,
 }
 
 /// One state of the key ring.
@@ -39,45 +53,35 @@ pub struct Keys {
     pub verifying: KeySet,
     /// The JWK set as served (RFC 7517 §5).
     pub jwks: Bytes,
-}
-
-struct InUse {
-    algorithm: Algorithm,
-    created_at: Timestamp,
-    signs_from: Timestamp,
-    signs_until: Option<Timestamp>,
-    access_tokens: Signer,
-    checkpoints: Signer,
-    introspection: Signer,
-}
-
-impl InUse {
-    fn signs_at(&self, now: Timestamp) -> bool {
-        self.signs_from <= now && self.signs_until.is_none_or(|until| now < until)
-    }
+    shared: Option<SharedKey>,
 }
 
 impl KeyRing {
     /// Loads the keys, and makes a first one for each algorithm that has none.
     ///
     /// # Errors
-    /// When the master key does not open a stored key, or the store does not answer.
+    /// When the master key does not open a stored key, a declared resource cannot have its tokens signed, or the store
+    /// does not answer.
     pub async fn open(config: &Config, store: &Store, now: Timestamp) -> Result<Self, StartError> {
-        let sealing = sealing_key(config)?;
-        let mut keys = Keys::load(&sealing, store, now).await?;
-        let mut missing = false;
-        for algorithm in needed_algorithms(config, store).await? {
-            if keys.newest(algorithm, now).is_none() {
-                missing = true;
-                rotation::first(config, store, &sealing, algorithm, now).await?;
-            }
+        for resource in store.resources().await? {
+            check_declared(config, &resource).map_err(StartError::Declared)?;
         }
-        if missing {
-            keys = Keys::load(&sealing, store, now).await?;
+        let ground = Ground {
+            sealing: sealing_key(config)?,
+            socket: SignerSocket::new(&config.external_signer),
+            shared: SharedKey::open(config)?,
+        };
+        let mut keys = Keys::load(&ground, store, now).await?;
+        let missing = keys.missing(&needed_algorithms(config, store).await?, now);
+        for algorithm in &missing {
+            rotation::first(config, store, *algorithm, now, now).await?;
+        }
+        if !missing.is_empty() {
+            keys = Keys::load(&ground, store, now).await?;
         }
         Ok(Self {
             current: ArcSwap::from_pointee(keys),
-            sealing,
+            ground,
         })
     }
 
@@ -86,24 +90,39 @@ impl KeyRing {
         self.current.load()
     }
 
-    /// Reads the keys again, after they changed in the store.
+    /// Reads the keys again, after they changed in the store, and makes one for an algorithm that a newly declared
+    /// resource asks for. Every node publishes that one before any signs with it.
     ///
     /// # Errors
     /// As [`KeyRing::open`]; then the keys in use stay.
-    pub async fn reload(&self, store: &Store, now: Timestamp) -> Result<(), StartError> {
-        self.current
-            .store(Arc::new(Keys::load(&self.sealing, store, now).await?));
+    pub async fn reload(
+        &self,
+        config: &Config,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<(), StartError> {
+        let keys = Keys::load(&self.ground, store, now).await?;
+        let missing = keys.missing(&needed_algorithms(config, store).await?, now);
+        self.current.store(Arc::new(keys));
+        for algorithm in &missing {
+            let signs_from = now + rotation::EVERY_NODE_KNOWS;
+            rotation::first(config, store, *algorithm, now, signs_from).await?;
+        }
+        if !missing.is_empty() {
+            let keys = Keys::load(&self.ground, store, now).await?;
+            self.current.store(Arc::new(keys));
+        }
         Ok(())
     }
 
     /// The key that seals signing keys at rest.
     pub fn sealing(&self) -> &SealingKey {
-        &self.sealing
+        &self.ground.sealing
     }
 }
 
 impl Keys {
-    async fn load(sealing: &SealingKey, store: &Store, now: Timestamp) -> Result<Self, StartError> {
+    async fn load(ground: &Ground, store: &Store, now: Timestamp) -> Result<Self, StartError> {
         let records = store.signing_keys().await?;
         let published: Vec<_> = records
             .iter()
@@ -114,7 +133,7 @@ impl Keys {
             .iter()
             .filter(|record| record.sealed_private.is_some())
         {
-            signing.push(open(sealing, record)?);
+            signing.push(InUse::open(ground, record)?);
         }
         let jwks = published
             .iter()
@@ -131,21 +150,25 @@ impl Keys {
             signing,
             verifying,
             jwks: jwks.into(),
+            shared: ground.shared.clone(),
         })
     }
 
     /// The signer of access tokens with this algorithm.
-    pub fn access_tokens(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Signer> {
+    pub fn access_tokens(&self, algorithm: Algorithm, now: Timestamp) -> Option<&KeySigner> {
+        if algorithm == Algorithm::Hs256 {
+            return self.shared.as_ref().map(|shared| &*shared.signer);
+        }
         self.newest(algorithm, now).map(|key| &key.access_tokens)
     }
 
     /// The signer of introspection answers with this algorithm.
-    pub fn introspection(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Signer> {
+    pub fn introspection(&self, algorithm: Algorithm, now: Timestamp) -> Option<&KeySigner> {
         self.newest(algorithm, now).map(|key| &key.introspection)
     }
 
     /// A signer of audit checkpoints.
-    pub fn checkpoints(&self, now: Timestamp) -> Option<&Signer> {
+    pub fn checkpoints(&self, now: Timestamp) -> Option<&KeySigner> {
         self.signing
             .iter()
             .rev()
@@ -153,10 +176,24 @@ impl Keys {
             .map(|key| &key.checkpoints)
     }
 
+    /// What verifies tokens under the shared secret. They prove nothing but that somebody knows the secret, so they
+    /// are good for no API of this server.
+    pub fn shared(&self) -> Option<&KeySet> {
+        self.shared.as_ref().map(|shared| &*shared.verifying)
+    }
+
     /// How old the key is that signs with this algorithm.
     pub fn age(&self, algorithm: Algorithm, now: Timestamp) -> Option<std::time::Duration> {
         self.newest(algorithm, now)
             .map(|key| now.since(key.created_at))
+    }
+
+    /// Whether the newest key of this algorithm, which may be one that does not sign yet, is held by an external signer.
+    pub fn is_external(&self, algorithm: Algorithm) -> bool {
+        let mut newest = self.signing.iter().rev();
+        newest
+            .find(|key| key.algorithm == algorithm)
+            .is_some_and(|key| key.is_external)
     }
 
     /// Algorithms with a key that signs now.
@@ -168,6 +205,16 @@ impl Keys {
             }
         }
         found
+    }
+
+    /// Those of these algorithms for which no key signs, nor waits for its time.
+    fn missing(&self, needed: &[Algorithm], now: Timestamp) -> Vec<Algorithm> {
+        let is_there = |algorithm: Algorithm| {
+            let mut keys = self.signing.iter();
+            keys.any(|key| key.algorithm == algorithm && key.is_not_over(now))
+        };
+        let needed = needed.iter().copied();
+        needed.filter(|algorithm| !is_there(*algorithm)).collect()
     }
 
     fn newest(&self, algorithm: Algorithm, now: Timestamp) -> Option<&InUse> {
@@ -193,45 +240,6 @@ pub fn sealing_key(config: &Config) -> Result<SealingKey, StartError> {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     SealingKey::new(id, master.expose()).map_err(unusable)
-}
-
-async fn needed_algorithms(config: &Config, store: &Store) -> Result<Vec<Algorithm>, StartError> {
-    let mut needed = vec![config.tokens.signing_algorithm];
-    for name in store
-        .resources()
-        .await?
-        .into_iter()
-        .filter_map(|resource| resource.signing_algorithm)
-    {
-        let algorithm = Algorithm::from_name(&name).ok_or_else(|| {
-            StartError::Declared(format!("a resource names the unknown algorithm {name}"))
-        })?;
-        if !needed.contains(&algorithm) {
-            needed.push(algorithm);
-        }
-    }
-    Ok(needed)
-}
-
-fn open(sealing: &SealingKey, record: &SigningKeyRecord) -> Result<InUse, StartError> {
-    let sealed = record.sealed_private.as_deref().unwrap_or_default();
-    let pkcs8 = sealing.open(sealed, aad(&record.kid).as_bytes()).map_err(|error| {
-        StartError::Keys(format!(
-            "the master key does not open signing key {} ({error}): start with the master key it was made with",
-            record.kid
-        ))
-    })?;
-    let algorithm = algorithm_of(record)?;
-    let key = Arc::new(SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(unusable)?);
-    Ok(InUse {
-        algorithm,
-        created_at: record.created_at,
-        signs_from: record.signs_from,
-        signs_until: record.signs_until,
-        access_tokens: Signer::new(key.clone(), ACCESS_TOKEN_TYPE).map_err(unusable)?,
-        checkpoints: Signer::new(key.clone(), CHECKPOINT_TYPE).map_err(unusable)?,
-        introspection: Signer::new(key, INTROSPECTION_TYPE).map_err(unusable)?,
-    })
 }
 
 fn algorithm_of(record: &SigningKeyRecord) -> Result<Algorithm, StartError> {

@@ -1,15 +1,35 @@
-//! Making signing keys: the first one at first start, successors by age or by command, always with overlap.
+//! Making signing keys: the first one at first start, successors by age or by command, always with overlap. A successor
+//! is generated here, imported, or held by an external signer.
 
 use std::time::Duration;
 
-use tokensmith_jose::{Algorithm, SigningKey, seal::SealingKey};
+use tokensmith_jose::{Algorithm, Jwk, SigningKey};
 use tokensmith_store::{AddSigningKey, AuditContext, SigningKeyRecord, Store, Timestamp};
+use zeroize::Zeroizing;
 
-use super::{aad, unusable};
+use super::{aad, external, unusable};
 use crate::{app::StartError, config::Config};
 
 /// Resource servers may keep a key set for so long after a token expired by their clock.
 const VERIFIER_LEEWAY: Duration = Duration::from_secs(5 * 60);
+/// In this time every node publishes a new key.
+pub(super) const EVERY_NODE_KNOWS: Duration = Duration::from_secs(2);
+
+/// Where a successor comes from.
+#[derive(Debug)]
+pub enum NewKey {
+    /// Made here and now.
+    Generated(Algorithm),
+    /// Brought along.
+    Imported(Box<SigningKey>),
+    /// Held by the external signer under this name.
+    External {
+        /// Its name there.
+        name: String,
+        /// Its public half, with `kid` and `alg`.
+        public: Box<Jwk>,
+    },
+}
 
 /// What a rotation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,24 +45,22 @@ pub enum Rotation {
     AlreadyAdded,
 }
 
-/// Makes the first key of an algorithm. It signs at once: nobody has a key set without it yet.
+/// Makes the first key of an algorithm. At start it signs at once: nobody has a key set without it yet.
 pub(super) async fn first(
     config: &Config,
     store: &Store,
-    sealing: &SealingKey,
     algorithm: Algorithm,
     now: Timestamp,
+    signs_from: Timestamp,
 ) -> Result<(), StartError> {
-    // Any key at all is enough: of two nodes that start at once, one makes it.
-    let unless_signing_after = Timestamp::from_millis(i64::MIN);
-    let context = AuditContext::system(now);
     let successor = Successor {
-        algorithm,
-        signs_from: now,
-        unless_signing_after,
-        context,
+        material: material(NewKey::Generated(algorithm))?,
+        signs_from,
+        // Any key at all is enough: of two nodes that start at once, one makes it.
+        unless_signing_after: Timestamp::from_millis(i64::MIN),
+        context: AuditContext::system(now),
     };
-    add(config, store, sealing, successor).await.map(drop)
+    add(config, store, successor).await.map(drop)
 }
 
 /// Adds a successor that is published now and signs after the configured notice, or after `notice` if given.
@@ -52,75 +70,93 @@ pub(super) async fn first(
 pub async fn rotate(
     config: &Config,
     store: &Store,
-    algorithm: Algorithm,
+    key: NewKey,
     notice: Option<Duration>,
     context: AuditContext,
 ) -> Result<Rotation, StartError> {
     let signs_from = context.at + notice.unwrap_or(config.tokens.signing_key_notice);
-    let sealing = super::sealing_key(config)?;
-    let unless_signing_after = context.at;
-    add(
-        config,
-        store,
-        &sealing,
-        Successor {
-            algorithm,
-            signs_from,
-            unless_signing_after,
-            context,
-        },
-    )
-    .await
+    let successor = Successor {
+        material: material(key)?,
+        signs_from,
+        unless_signing_after: context.at,
+        context,
+    };
+    add(config, store, successor).await
+}
+
+/// So long the last token of a key may live: a resource or a client may ask for more than the setting.
+async fn longest_token(config: &Config, store: &Store) -> Result<Duration, StartError> {
+    let asked = store.longest_access_token().await?;
+    let asked = Duration::from_secs(u64::try_from(asked).unwrap_or(0));
+    Ok(asked.max(config.tokens.access_token_lifetime))
+}
+
+/// A key as it is stored, before it is sealed.
+struct Material {
+    public: Jwk,
+    private: Zeroizing<Vec<u8>>,
+}
+
+fn material(key: NewKey) -> Result<Material, StartError> {
+    let held = match key {
+        NewKey::External { name, public } => {
+            return Ok(Material {
+                public: *public,
+                private: external::reference(&name).into(),
+            });
+        }
+        NewKey::Imported(key) => *key,
+        NewKey::Generated(algorithm) => SigningKey::generate(algorithm).map_err(unusable)?,
+    };
+    Ok(Material {
+        public: held.public_jwk().clone(),
+        private: held.to_pkcs8().map_err(unusable)?,
+    })
 }
 
 struct Successor {
-    algorithm: Algorithm,
+    material: Material,
     signs_from: Timestamp,
     /// A key that signs later than this makes the successor unnecessary.
     unless_signing_after: Timestamp,
     context: AuditContext,
 }
 
-async fn add(
-    config: &Config,
-    store: &Store,
-    sealing: &SealingKey,
-    successor: Successor,
-) -> Result<Rotation, StartError> {
-    let Successor {
-        algorithm,
-        signs_from,
-        unless_signing_after,
-        context,
-    } = successor;
-    let key = SigningKey::generate(algorithm).map_err(unusable)?;
-    let pkcs8 = key.to_pkcs8().map_err(unusable)?;
-    let kid = key.kid().to_owned();
-    let sealed = sealing
-        .seal(&pkcs8, aad(&kid).as_bytes())
-        .map_err(unusable)?;
-    let record = SigningKeyRecord {
-        kid: kid.clone(),
-        algorithm: algorithm.as_str().to_owned(),
-        public_jwk: serde_json::to_string(key.public_jwk()).map_err(unusable)?,
-        sealed_private: Some(sealed),
-        created_at: context.at,
-        signs_from,
-        signs_until: None,
-        published_until: None,
-    };
+async fn add(config: &Config, store: &Store, successor: Successor) -> Result<Rotation, StartError> {
+    let signs_from = successor.signs_from;
+    let key = record(config, &successor)?;
+    let kid = key.kid.clone();
     let added = store.write(AddSigningKey {
-        key: record,
-        unless_signing_after,
+        key,
+        unless_signing_after: successor.unless_signing_after,
         predecessors_sign_until: signs_from,
         predecessors_published_until: signs_from
-            + config.tokens.access_token_lifetime
+            + longest_token(config, store).await?
             + VERIFIER_LEEWAY,
-        context,
+        context: successor.context,
     });
     Ok(if added.await? {
         Rotation::Added { kid, signs_from }
     } else {
         Rotation::AlreadyAdded
+    })
+}
+
+fn record(config: &Config, successor: &Successor) -> Result<SigningKeyRecord, StartError> {
+    let Material { public, private } = &successor.material;
+    let (Some(kid), Some(algorithm)) = (public.kid.clone(), public.alg.clone()) else {
+        return Err(unusable("it has no kid or no alg"));
+    };
+    let sealing = super::sealing_key(config)?;
+    let sealed = sealing.seal(private, aad(&kid).as_bytes());
+    Ok(SigningKeyRecord {
+        kid,
+        algorithm,
+        public_jwk: serde_json::to_string(public).map_err(unusable)?,
+        sealed_private: Some(sealed.map_err(unusable)?),
+        created_at: successor.context.at,
+        signs_from: successor.signs_from,
+        signs_until: None,
+        published_until: None,
     })
 }

@@ -30,7 +30,8 @@ pub async fn follow(app: App) {
 
 async fn reload(app: &App) -> bool {
     let declared = app.registry().reload(app.store()).await;
-    let keys = app.keys().reload(app.store(), app.clock().now()).await;
+    let now = app.clock().now();
+    let keys = app.keys().reload(app.config(), app.store(), now).await;
     if let Some(error) = declared.err().or(keys.err()) {
         tracing::error!(error = %error, "changed declarations cannot be used; the former ones stay");
         return false;

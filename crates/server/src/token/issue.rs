@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokensmith_jose::Algorithm;
+use tokensmith_jose::{Algorithm, SignError};
 use tokensmith_oauth2::{Confirmation, ErrorCode, Scope, Secret, TokenResponse};
 use tokensmith_store::{AuditEvent, FamilyId, Standing, Timestamp};
 
@@ -84,7 +84,7 @@ async fn issue_checked(
         exchange: grant.exchange.as_deref(),
     };
     let link = family::redeem(&minting, grant.redemption, context).await?;
-    let token = mint(&minting, &link, context)?;
+    let token = mint(&minting, &link, context).await?;
     let mut event = issued_event(&minting, &link, grant.kind);
     if let Some(source) = grant.source {
         event = event
@@ -119,7 +119,7 @@ pub(super) struct Minting<'a> {
     exchange: Option<&'a Exchange>,
 }
 
-fn mint(
+async fn mint(
     of: &Minting<'_>,
     link: &Link,
     context: &RequestContext,
@@ -166,7 +166,7 @@ fn mint(
         claims.scopes = Some(of.scope.iter().collect());
         claims.role = of.client.client.role.as_deref();
     }
-    let token = sign(of, &claims, context)?;
+    let token = sign(of, &claims, context).await?;
     Ok(AccessToken {
         token: Secret::from(token),
         expires_in: lifetime.as_secs(),
@@ -184,7 +184,7 @@ fn roles(standing: &Standing) -> Vec<&str> {
     roles
 }
 
-fn sign(
+async fn sign(
     of: &Minting<'_>,
     claims: &AccessTokenClaims<'_>,
     context: &RequestContext,
@@ -198,15 +198,20 @@ fn sign(
     let signer = keys.access_tokens(algorithm, context.now);
     let signer = signer
         .ok_or_else(|| OAuthError::unavailable(format!("no {algorithm} key signs at this time")))?;
-    signer
-        .sign(claims)
-        .map_err(|error| failed(error.to_string()))
+    signer.sign(claims).await.map_err(|error| match error {
+        SignError::External(_) => OAuthError::unavailable(error),
+        error => failed(error.to_string()),
+    })
 }
 
+/// A shared secret never signs for the server's own APIs, however their audience came to be declared.
 fn algorithm(of: &Minting<'_>) -> Algorithm {
-    of.resource
-        .and_then(|resource| resource.algorithm)
-        .unwrap_or(of.app.config().tokens.signing_algorithm)
+    let config = of.app.config();
+    let declared = of.resource.and_then(|resource| resource.algorithm);
+    let is_own = of.audience == config.audience();
+    declared
+        .filter(|algorithm| !is_own || *algorithm != Algorithm::Hs256)
+        .unwrap_or(config.tokens.signing_algorithm)
 }
 
 /// The shortest that anybody asks for, and no longer than what the token is made of. What the end of a session or a

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::{ClientId, GrantType, Scope};
 use tokensmith_resource_server::{Principal, ResourceServer};
+use tokensmith_server::keys::KeySigner;
 use tokensmith_store::{
     AuditContext, Client, ExchangeMode, ExchangeRule, OpenFamily, PutClient, PutResource,
     RefreshFamily, Resource, RevocationKind, Revoke, TokenNames,
@@ -108,8 +109,10 @@ impl House {
     /// Any claims, under the server's own key.
     pub(crate) fn signs(&self, claims: &Value) -> String {
         let keys = self.server.app().keys().current();
-        let signer = keys.access_tokens(Algorithm::Es256, self.server.now());
-        signer.unwrap().sign(claims).unwrap()
+        match keys.access_tokens(Algorithm::Es256, self.server.now()) {
+            Some(KeySigner::Held(signer)) => signer.sign(claims).unwrap(),
+            other => panic!("{other:?} is no key in memory"),
+        }
     }
 
     /// Alice's claims for the chat with some changed, under the server's own key.
@@ -156,7 +159,7 @@ pub(crate) async fn declare(server: &TestServer, identifier: &str, scopes: &[&st
         .write(PutResource { resource, context })
         .await
         .unwrap();
-    app.registry().reload(app.store()).await.unwrap();
+    server.reload().await;
 }
 
 /// Changes a client as its operator would.
@@ -169,7 +172,7 @@ pub(crate) async fn change(server: &TestServer, name: &str, change: impl FnOnce(
         .write(PutClient { client, context })
         .await
         .unwrap();
-    app.registry().reload(app.store()).await.unwrap();
+    server.reload().await;
 }
 
 /// Alice has let the edge act for her; the first refresh token of that.

@@ -25,6 +25,7 @@ mod refresh;
 mod register;
 mod revocation_feed;
 mod revoke;
+mod signing;
 mod timeline;
 mod tls;
 

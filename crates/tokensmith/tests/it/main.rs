@@ -7,6 +7,7 @@ mod commands;
 mod dev;
 mod files;
 mod import;
+mod key_files;
 mod keys;
 mod running;
 mod serve;

@@ -344,9 +344,15 @@ async fn row_024_a_token_of_a_retired_key_is_refused() {
     let long_lived = forge.signed(&forge.header(), &claims);
     let context = AuditContext::operator(forge.server.now());
     let none = Some(Duration::ZERO);
-    keys::rotate(app.config(), app.store(), Algorithm::Es256, none, context)
-        .await
-        .unwrap();
+    keys::rotate(
+        app.config(),
+        app.store(),
+        keys::NewKey::Generated(Algorithm::Es256),
+        none,
+        context,
+    )
+    .await
+    .unwrap();
     forge.server.reload().await;
     // Retired, and still published for the tokens it has signed.
     forge.accepts(&long_lived).await;

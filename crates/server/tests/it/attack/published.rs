@@ -21,9 +21,15 @@ async fn row_329_only_public_halves_are_published_each_with_its_name_and_use() {
             TestServer::start_with(|config| config.tokens.signing_algorithm = algorithm).await;
         let app = server.app();
         let context = AuditContext::operator(server.now());
-        keys::rotate(app.config(), app.store(), algorithm, None, context)
-            .await
-            .unwrap();
+        keys::rotate(
+            app.config(),
+            app.store(),
+            keys::NewKey::Generated(algorithm),
+            None,
+            context,
+        )
+        .await
+        .unwrap();
         server.reload().await;
         assert_eq!(published(&server, algorithm).await, 2);
         let long = app.config().tokens.signing_key_notice * 3;

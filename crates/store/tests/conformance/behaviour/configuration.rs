@@ -102,6 +102,28 @@ on_both_engines! {
         assert_eq!((keys[1].kid.as_str(), keys[1].signs_until), ("k2", None));
     }
 
+    async fn the_longest_life_of_a_token_is_what_anybody_asks_for(ground: &Ground) {
+        let store = &ground.store;
+        assert_eq!(store.longest_access_token().await.unwrap(), 0);
+        let mut asking = client("asking");
+        asking.access_token_seconds = Some(600);
+        store.write(PutClient { client: asking.clone(), context: at(NOW) }).await.unwrap();
+        assert_eq!(store.longest_access_token().await.unwrap(), 600);
+        let resource = Resource {
+            identifier: "https://long.example".into(),
+            name: "Long".into(),
+            scopes: Vec::new(),
+            signing_algorithm: None,
+            access_token_seconds: Some(7200),
+            created_at: NOW,
+        };
+        store.write(PutResource { resource, context: at(NOW) }).await.unwrap();
+        assert_eq!(store.longest_access_token().await.unwrap(), 7200);
+        asking.access_token_seconds = Some(9000);
+        store.write(PutClient { client: asking, context: at(NOW) }).await.unwrap();
+        assert_eq!(store.longest_access_token().await.unwrap(), 9000);
+    }
+
     async fn a_retired_key_is_gone_at_once(ground: &Ground) {
         let store = &ground.store;
         store.write(add(signing_key("k1", NOW))).await.unwrap();
