@@ -30,7 +30,7 @@ fn main() -> Result<()> {
 }
 
 /// Answers until it is ended, each connection on a thread of its own.
-pub fn serve(directory: &Path, socket: &Path) -> Result<()> {
+pub(crate) fn serve(directory: &Path, socket: &Path) -> Result<()> {
     let _ = fs::remove_file(socket);
     for connection in UnixListener::bind(socket)?.incoming() {
         let (connection, directory) = (connection?, directory.to_owned());
