@@ -4,6 +4,7 @@
 //! same way.
 
 pub mod account;
+pub mod admin;
 pub mod app;
 pub mod assertion;
 pub mod audit;

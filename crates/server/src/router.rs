@@ -9,8 +9,8 @@ use axum::{
 use http::StatusCode;
 
 use crate::{
-    account, app::App, authorization_audit, error::ApiError, groups, introspect, jwks, legacy,
-    login, metadata, orgs, rate_limit, revocations, revoke, session, status, token,
+    account, admin, app::App, authorization_audit, error::ApiError, groups, introspect, jwks,
+    legacy, login, metadata, orgs, rate_limit, revocations, revoke, session, status, token,
 };
 
 /// All routes of the server.
@@ -74,6 +74,7 @@ fn accounts(app: App) -> Router<App> {
             get(groups::list_members).post(groups::add_member),
         )
         .route(&group("/members/{user_id}"), delete(groups::remove_member))
+        .merge(admin::routes())
         .merge(legacy::routes(app.clone()))
         .route_layer(from_fn_with_state(app, authorization_audit::record))
 }

@@ -42,7 +42,7 @@ pub struct ClientSecret {
 }
 
 /// A registered client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Compared by code points, never normalised (RFC 8414 §4).
     pub client_id: ClientId,
@@ -76,7 +76,7 @@ pub struct Client {
     pub updated_at: Timestamp,
 }
 
-const COLUMNS: &str =
+pub(crate) const COLUMNS: &str =
     "SELECT client_id, name, auth_method, secrets, grant_types, scope, resources, redirect_uris,
     role, access_token_seconds, rotates_refresh_tokens, is_active, created_at, updated_at, metadata
     FROM clients";
@@ -186,6 +186,19 @@ impl Operation for PutClient {
     type Outcome = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.client.put(tx).await?;
+        epoch::advance(tx).await?;
+        tx.audit(
+            &self.context,
+            AuditEvent::new("client_changed").client(&self.client.client_id),
+        );
+        Ok(())
+    }
+}
+
+impl Client {
+    /// Writes the record as it should be, whether or not it existed.
+    pub(crate) async fn put(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         const PUT: &str = const_str::concat!(
             INSERT,
             " ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, auth_method = excluded.auth_method,
@@ -195,13 +208,7 @@ impl Operation for PutClient {
                 rotates_refresh_tokens = excluded.rotates_refresh_tokens, is_active = excluded.is_active,
                 updated_at = excluded.updated_at, metadata = excluded.metadata"
         );
-        insert(tx, PUT, &self.client).await?;
-        epoch::advance(tx).await?;
-        tx.audit(
-            &self.context,
-            AuditEvent::new("client_changed").client(&self.client.client_id),
-        );
-        Ok(())
+        insert(tx, PUT, self).await.map(drop)
     }
 }
 

@@ -15,6 +15,17 @@ pub(crate) async fn advance(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     .map(drop)
 }
 
+/// Takes the row that every change of declarations locks before it commits. Who begins with it reads what nobody else
+/// changes until the end.
+pub(crate) async fn lock(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE configuration_epoch SET epoch = epoch WHERE id = 1",
+        &[],
+    )
+    .await
+    .map(drop)
+}
+
 impl Store {
     /// The current configuration epoch.
     ///

@@ -9,6 +9,7 @@ mod auth_method;
 mod backup;
 mod client;
 mod client_metadata;
+mod declaration;
 mod engine;
 mod epoch;
 mod error;
@@ -25,6 +26,7 @@ mod refresh_family;
 mod refresh_token;
 mod resource;
 mod revocation;
+mod role;
 mod schema;
 mod session;
 mod signing_key;
@@ -49,6 +51,9 @@ pub use client::{
     RemoveClient, SecretHash,
 };
 pub use client_metadata::ClientMetadata;
+pub use declaration::{
+    ChangeDeclarations, Declaration, DeclarationChange, DeclarationKind, Declared,
+};
 pub use error::StoreError;
 pub use exchange_rule::{ExchangeMode, ExchangeRule};
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
@@ -69,6 +74,7 @@ pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
 pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};
 pub use revocation::{RevocationKind, RevocationRecord, Revoke, TokenSubjects};
+pub use role::{Permission, Role};
 pub use schema::SCHEMA_VERSION;
 pub use session::{EndSession, EndSessionsOf, OpenSession, Session, SessionsEnded};
 pub use signing_key::{AddSigningKey, EraseSigningKey, RetireSigningKey, SigningKeyRecord};

@@ -109,20 +109,23 @@ impl Operation for PutScope {
     type Outcome = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        const PUT: &str = "INSERT INTO scopes (name, description, implies) VALUES ($1, $2, $3)
-            ON CONFLICT (name) DO UPDATE SET description = excluded.description, implies = excluded.implies";
-        let scope = &self.scope;
-        tx.execute(
-            PUT,
-            values![&scope.name, &scope.description, &json(&scope.implies)?],
-        )
-        .await?;
+        self.scope.put(tx).await?;
         epoch::advance(tx).await?;
         tx.audit(
             &self.context,
-            AuditEvent::new("scope_declared").field("scope", &scope.name),
+            AuditEvent::new("scope_declared").field("scope", &self.scope.name),
         );
         Ok(())
+    }
+}
+
+impl ScopeDeclaration {
+    pub(crate) async fn put(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        const PUT: &str = "INSERT INTO scopes (name, description, implies) VALUES ($1, $2, $3)
+            ON CONFLICT (name) DO UPDATE SET description = excluded.description, implies = excluded.implies";
+        let implies = json(&self.implies)?;
+        let row = values![&self.name, &self.description, &implies];
+        tx.execute(PUT, row).await.map(drop)
     }
 }
 
@@ -139,27 +142,32 @@ impl Operation for PutResource {
     type Outcome = ();
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.resource.put(tx).await?;
+        epoch::advance(tx).await?;
+        tx.audit(
+            &self.context,
+            AuditEvent::new("resource_declared").field("resource", &self.resource.identifier),
+        );
+        Ok(())
+    }
+}
+
+impl Resource {
+    pub(crate) async fn put(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         const PUT: &str = "INSERT INTO resources
             (identifier, name, scopes, signing_algorithm, access_token_seconds, created_at)
             VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (identifier) DO UPDATE SET name = excluded.name, scopes = excluded.scopes,
                 signing_algorithm = excluded.signing_algorithm, access_token_seconds = excluded.access_token_seconds";
-        let resource = &self.resource;
-        let scopes = json(&resource.scopes)?;
+        let scopes = json(&self.scopes)?;
         let row = values![
-            &resource.identifier,
-            &resource.name,
+            &self.identifier,
+            &self.name,
             &scopes,
-            resource.signing_algorithm.as_ref(),
-            resource.access_token_seconds,
-            resource.created_at,
+            self.signing_algorithm.as_ref(),
+            self.access_token_seconds,
+            self.created_at,
         ];
-        tx.execute(PUT, row).await?;
-        epoch::advance(tx).await?;
-        tx.audit(
-            &self.context,
-            AuditEvent::new("resource_declared").field("resource", &resource.identifier),
-        );
-        Ok(())
+        tx.execute(PUT, row).await.map(drop)
     }
 }

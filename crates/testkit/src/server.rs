@@ -275,6 +275,13 @@ impl TestServer {
         register(&self.app, email).await
     }
 
+    /// A user `name@example.com` with roles over the whole server, signed in.
+    pub async fn user_with_roles(&self, name: &str, roles: &[&str]) -> User {
+        let email = format!("{name}@example.com");
+        register_with_roles(&self.app, &email, roles).await;
+        User::sign_in(self, email, SIGN_IN_PASSWORD).await
+    }
+
     /// A new service with this scope, and a token for all of it.
     pub async fn service(&self, client_id: &str, scope: &str) -> Service {
         let secret = client_auth::new_secret(self.app.entropy());
@@ -336,6 +343,10 @@ impl Tls {
 
 /// Puts a user into the store.
 pub(crate) async fn register(app: &App, email: &str) -> UserId {
+    register_with_roles(app, email, &[]).await
+}
+
+async fn register_with_roles(app: &App, email: &str, roles: &[&str]) -> UserId {
     let now = app.clock().now();
     let password = Secret::from(SIGN_IN_PASSWORD);
     let hash = app.hashing().hash(password, app.entropy().bytes());
@@ -346,7 +357,7 @@ pub(crate) async fn register(app: &App, email: &str) -> UserId {
         email: email.to_owned(),
         username: None,
         password_hash: Some(PasswordHash::new(hash)),
-        roles: Vec::new(),
+        roles: roles.iter().map(|&role| role.to_owned()).collect(),
         context: AuditContext::operator(now),
     };
     let outcome = app.store().write(user).await.expect("the store writes");

@@ -273,30 +273,53 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let is_json = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
-        if !is_json {
-            let sentence = "Send the request body as application/json.";
-            let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", sentence);
-            return Err(error.into_response());
-        }
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|broken| body_broken(broken).into_response())?;
-        tokensmith_jose::strict_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| {
-                // serde_json's sentences name members, types and places, never the values that were sent.
-                let place = format!(
-                    "The request body is not acceptable JSON: {}.",
-                    sentence(&error)
-                );
-                ApiError::unprocessable("malformed_json", place).into_response()
-            })
+        let read = json_body(request, state, &["application/json"]).await;
+        read.map(Self).map_err(IntoResponse::into_response)
     }
+}
+
+/// A merge patch (RFC 7396), under its own media type or plain JSON's.
+pub struct JsonPatch(pub serde_json::Map<String, serde_json::Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonPatch {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        const TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
+        let read = json_body(request, state, &TYPES).await;
+        read.map(Self).map_err(IntoResponse::into_response)
+    }
+}
+
+async fn json_body<T: DeserializeOwned, S: Send + Sync>(
+    request: Request,
+    state: &S,
+    types: &[&str],
+) -> Result<T, ApiError> {
+    let is_json = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| {
+            let mut types = types.iter();
+            types.any(|known| value.trim().eq_ignore_ascii_case(known))
+        });
+    if !is_json {
+        let sentence = format!("Send the request body as {}.", types.join(" or "));
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(ApiError::new(status, "not_json", sentence));
+    }
+    let body = Bytes::from_request(request, state).await;
+    let body = body.map_err(body_broken)?;
+    tokensmith_jose::strict_json::from_slice(&body).map_err(|error| {
+        // serde_json's sentences name members, types and places, never the values that were sent.
+        let place = format!(
+            "The request body is not acceptable JSON: {}.",
+            sentence(&error)
+        );
+        ApiError::unprocessable("malformed_json", place)
+    })
 }
 
 /// A body that is too large or did not arrive whole.

@@ -5,6 +5,6 @@ mod api;
 mod oauth;
 
 pub(crate) use api::broken_body_sentence;
-pub use api::{ApiError, ApiJson};
+pub use api::{ApiError, ApiJson, JsonPatch};
 pub use oauth::OAuthError;
 pub(crate) use oauth::{insert_dpop_nonce, no_store};

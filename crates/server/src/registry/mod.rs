@@ -4,12 +4,18 @@
 //! change is seen everywhere within [`EPOCH_INTERVAL`].
 
 mod account_client;
+mod client_document;
+mod document;
 mod epoch;
+mod members;
+mod plan;
 mod registered_client;
+mod rights;
 mod trusted_issuer;
+mod write;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,14 +26,20 @@ use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::{ClientId, Scope, ScopeHierarchy};
-use tokensmith_store::{Resource, Store, StoreError};
+use tokensmith_store::{Resource, Role, Store, StoreError};
 
 use crate::{app::StartError, config::Config};
 
 pub use account_client::{ACCOUNT_CLIENT, ensure_account_client};
+pub use client_document::needs_secret;
+pub use document::{Document, document, key_member, read};
 pub use epoch::{EPOCH_INTERVAL, follow};
+pub use members::Problem;
+pub use plan::{MemberChange, Step};
 pub use registered_client::{RegisteredClient, assertion_keys};
+pub use rights::{ADMIN, ADMIN_ROLE, BUILT_IN, CLIENTS, READ, RESERVED};
 pub use trusted_issuer::{RegisteredIssuer, check_issuer};
+pub use write::{WriteRefusal, write};
 
 /// Clients, resources and scopes.
 pub struct Registry {
@@ -46,6 +58,7 @@ pub struct Declared {
     pub scope_names: Vec<String>,
     resources: Vec<DeclaredResource>,
     issuers: HashMap<String, Arc<RegisteredIssuer>>,
+    roles: Vec<Role>,
 }
 
 /// A resource with what follows from it.
@@ -125,6 +138,8 @@ impl Declared {
             let implied: Vec<&str> = scope.implies.iter().map(String::as_str).collect();
             (scope.name.as_str(), implied)
         });
+        let built_in = [(ADMIN, vec![CLIENTS]), (CLIENTS, vec![READ])];
+        let declared = declared.chain(built_in);
         let hierarchy = ScopeHierarchy::new(declared).map_err(|error| {
             StartError::Declared(format!("the declared scopes are not usable: {error}"))
         })?;
@@ -144,12 +159,32 @@ impl Declared {
             scope_names: scopes.into_iter().map(|scope| scope.name).collect(),
             resources,
             issuers: issuers.collect(),
+            roles: store.roles().await?,
         })
     }
 
     /// The trusted issuer with exactly this identifier.
     pub fn issuer(&self, identifier: &str) -> Option<&Arc<RegisteredIssuer>> {
         self.issuers.get(identifier)
+    }
+
+    /// Everything that these roles permit, with the roles they include. A name that is not declared permits nothing.
+    pub fn permissions_of(&self, roles: &[String]) -> BTreeSet<String> {
+        let (mut open, mut seen) = (roles.to_vec(), BTreeSet::new());
+        let mut permissions = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            if name == ADMIN_ROLE {
+                permissions.insert(ADMIN.to_owned());
+            }
+            for role in self.roles.iter().filter(|role| role.name == name) {
+                permissions.extend(role.permissions.iter().cloned());
+                open.extend(role.includes.iter().cloned());
+            }
+        }
+        permissions
     }
 
     /// The resource with exactly this identifier.

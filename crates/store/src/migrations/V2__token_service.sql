@@ -43,3 +43,15 @@ CREATE TABLE trusted_issuers (
     record TEXT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+
+-- Permissions, and roles that hold them and may include other roles. Lists are JSON texts.
+CREATE TABLE permissions (
+    name TEXT PRIMARY KEY,
+    description TEXT NOT NULL
+);
+CREATE TABLE roles (
+    name TEXT PRIMARY KEY,
+    description TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    includes TEXT NOT NULL
+);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{random_requests::People, wire::percent};
 
 /// Every path of the router with what it takes.
-pub(super) const ROUTES: [(&str, &[&str], Body); 28] = [
+pub(super) const ROUTES: [(&str, &[&str], Body); 34] = [
     (
         "/.well-known/oauth-authorization-server",
         &["GET"],
@@ -92,6 +92,28 @@ pub(super) const ROUTES: [(&str, &[&str], Body); 28] = [
         &["DELETE"],
         Body::Nothing,
     ),
+    (
+        "/api/admin/v1/clients",
+        &["GET", "POST"],
+        Body::Json(r#"{"client_id":"new","scope":"openid"}"#),
+    ),
+    (
+        "/api/admin/v1/scopes/groups:read",
+        &["GET", "PUT", "PATCH", "DELETE"],
+        Body::Json(r#"{"name":"groups:read","description":"text","implies":[]}"#),
+    ),
+    (
+        "/api/admin/v1/clients/service/secrets",
+        &["POST"],
+        Body::Json(r#"{"keep_old_seconds":5}"#),
+    ),
+    (
+        "/api/admin/v1/clients/service/secrets/SPARE",
+        &["DELETE"],
+        Body::Nothing,
+    ),
+    ("/api/admin/v1/timeline/ORG", &["GET"], Body::Nothing),
+    ("/api/admin/v1/audit", &["GET"], Body::Nothing),
 ];
 
 #[derive(Clone, Copy)]

@@ -21,6 +21,7 @@ fn the_list_of_routes_is_that_of_the_router() {
     let sources = [
         include_str!("../../../src/router.rs"),
         include_str!("../../../src/legacy/mod.rs"),
+        include_str!("../../../src/admin/mod.rs"),
     ];
     let routes: usize = sources
         .iter()

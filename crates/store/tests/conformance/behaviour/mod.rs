@@ -2,6 +2,7 @@
 
 mod audit;
 mod configuration;
+mod declarations;
 mod groups;
 mod imported;
 mod organizations;

@@ -1,0 +1,45 @@
+//! `/api/admin/v1`: the registry as data (clients, resources, scopes, permissions, roles), the audit log and timelines,
+//! for service clients with a scope of this server and for users with a permission of the same name.
+//!
+//! Who may only read can never write. Nobody gives what they do not hold. Secrets are made here, shown once in the
+//! answer that made them, and never read back. Errors are problems (RFC 9457).
+
+mod body;
+mod declarations;
+mod kind;
+mod records;
+mod rights;
+mod secrets;
+mod view;
+
+use axum::{
+    Router,
+    routing::{delete, get, post},
+};
+
+use crate::app::App;
+
+/// The paths.
+pub fn routes() -> Router<App> {
+    const BASE: &str = "/api/admin/v1";
+    let path = |rest: &str| format!("{BASE}/{rest}");
+    Router::new()
+        .route(&path("audit"), get(records::audit))
+        .route(&path("timeline/{id}"), get(records::timeline))
+        .route(
+            &path("{kind}"),
+            get(declarations::list).post(declarations::create),
+        )
+        .route(
+            &path("{kind}/{key}"),
+            get(declarations::show)
+                .put(declarations::replace)
+                .patch(declarations::change)
+                .delete(declarations::remove),
+        )
+        .route(&path("clients/{client_id}/secrets"), post(secrets::create))
+        .route(
+            &path("clients/{client_id}/secrets/{secret_id}"),
+            delete(secrets::remove),
+        )
+}

@@ -1,0 +1,57 @@
+//! Writing declarations: the steps become one operation, which knows what may be named without being declared.
+
+use std::time::Duration;
+
+use tokensmith_store::{
+    AuditContext, ChangeDeclarations, Declaration, Declared as Outcome, Store, StoreError,
+};
+
+use super::{BUILT_IN, Step};
+use crate::config::Config;
+
+/// Scopes that speak to this server (OpenID Connect Core §5.4, §11).
+const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+/// No access token lives longer, unless its client's record says so.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Why nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteRefusal {
+    /// These records are not as they were read.
+    ChangedMeanwhile(Vec<String>),
+    /// The registry would contradict itself: sentences.
+    Contradicts(Vec<String>),
+}
+
+/// Writes all steps in one transaction, or none.
+///
+/// # Errors
+/// When the store does not answer. The inner result says why nothing was written.
+pub async fn write(
+    store: &Store,
+    config: &Config,
+    steps: Vec<Step>,
+    context: AuditContext,
+) -> Result<Result<(), WriteRefusal>, StoreError> {
+    let names = BUILT_IN.iter().chain(&OF_OPENID).copied();
+    let built_in = names.chain([config.audience()]).map(str::to_owned);
+    let longest = steps.iter().filter_map(|step| match &step.before {
+        Some(Declaration::Client(client)) => client.access_token_seconds,
+        _ => None,
+    });
+    let longest = longest
+        .max()
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    let life = longest.map_or(A_DAY, Duration::from_secs).max(A_DAY);
+    let operation = ChangeDeclarations {
+        revoked_until: context.at + life.max(config.tokens.access_token_lifetime),
+        changes: steps.into_iter().map(Step::into_change).collect(),
+        built_in: built_in.collect(),
+        context,
+    };
+    Ok(match store.write(operation).await? {
+        Outcome::Done => Ok(()),
+        Outcome::ChangedMeanwhile(records) => Err(WriteRefusal::ChangedMeanwhile(records)),
+        Outcome::Refused(sentences) => Err(WriteRefusal::Contradicts(sentences)),
+    })
+}
