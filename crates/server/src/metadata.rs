@@ -27,7 +27,7 @@ fn document(app: &App) -> AuthorizationServerMetadata {
     );
     let or_none = [methods.clone(), words(["none"])].concat();
     let algorithms = words(
-        client_auth::signing_algorithms()
+        client_auth::signing_algorithms(app)
             .into_iter()
             .map(Algorithm::as_str),
     );

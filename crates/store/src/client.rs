@@ -17,6 +17,8 @@ pub enum SecretHash {
     Sha256(String),
     /// An argon2id PHC string: for secrets that people chose.
     Argon2id(String),
+    /// The secret itself, sealed under the master key, base64url: for `client_secret_jwt` alone, which needs it as a key.
+    Sealed(String),
 }
 
 impl std::fmt::Debug for SecretHash {
@@ -24,6 +26,7 @@ impl std::fmt::Debug for SecretHash {
         f.write_str(match self {
             Self::Sha256(_) => "Sha256(..)",
             Self::Argon2id(_) => "Argon2id(..)",
+            Self::Sealed(_) => "Sealed(..)",
         })
     }
 }

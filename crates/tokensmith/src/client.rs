@@ -2,6 +2,7 @@
 
 mod certificate;
 mod create;
+mod metadata;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -205,12 +206,16 @@ async fn delete(data: &Data, client_id: &str) -> Result<()> {
 impl RotateSecret {
     async fn run(self, data: &Data) -> Result<()> {
         let client = find(data, &self.client_id).await?;
-        if client.auth_method == AuthMethod::None {
-            bail!("{} is a public client and has no secret", self.client_id);
+        let method = client.auth_method;
+        if !method.has_secret() {
+            bail!("{} has no secret: {}", self.client_id, method.as_str());
         }
         let secret = new_secret(&data.entropy);
         let mut after = self.kept(data, &client);
-        after.push(data.client_secret(&secret).await?);
+        let made = data
+            .client_secret(&client.client_id, method, &secret)
+            .await?;
+        after.push(made);
         let secrets = ClientChange::Secrets {
             before: client.secrets,
             after,

@@ -10,7 +10,7 @@ use tokensmith_store::{PutTrustedIssuer, RemoveTrustedIssuer, TrustedIssuer, Wor
 
 use crate::{
     data::{Data, Place},
-    listing,
+    listing::{self, Listing},
 };
 
 /// Trusted issuers: a build system or a cluster whose tokens stand for clients.
@@ -25,7 +25,7 @@ pub(crate) struct IssuerCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the trusted issuers
-    List(List),
+    List(Listing),
     /// Show one issuer with its rules
     Show(Show),
     /// Trust an issuer; without rules its tokens stand for nobody
@@ -40,13 +40,6 @@ enum Action {
     Enable(Which),
     /// Trust an issuer no longer
     Remove(Which),
-}
-
-#[derive(Debug, Args)]
-struct List {
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -118,10 +111,8 @@ impl IssuerCommand {
     pub(crate) fn run(self) -> Result<ExitCode> {
         let action = self.action;
         self.place.run(async |data| match action {
-            Action::List(list) => list.run(data).await,
-            Action::Show(show) => {
-                listing::print_one(&find(data, &show.issuer).await?, show.json)
-            }
+            Action::List(listing) => list(data, &listing).await,
+            Action::Show(show) => listing::print_one(&find(data, &show.issuer).await?, show.json),
             Action::Add(add) => add.run(data).await,
             Action::Allow(allow) => allow.run(data).await,
             Action::Deny(deny) => deny.run(data).await,
@@ -133,12 +124,12 @@ impl IssuerCommand {
     }
 }
 
-impl List {
-    async fn run(self, data: &Data) -> Result<()> {
-        let issuers = data.store.trusted_issuers().await?;
-        let columns = ["issuer", "name", "jwks_uri", "once", "is_active"];
-        listing::print_rows(&issuers, &columns, self.json)
-    }
+async fn list(data: &Data, listing: &Listing) -> Result<()> {
+    let issuers = data.store.trusted_issuers().await?;
+    listing.print_whole(
+        &issuers,
+        &["issuer", "name", "jwks_uri", "once", "is_active"],
+    )
 }
 
 impl Add {
@@ -158,7 +149,10 @@ impl Add {
             rules: Vec::new(),
             is_active: true,
         };
-        let said = format!("{} is trusted; say for whom with `issuer allow`", issuer.issuer);
+        let said = format!(
+            "{} is trusted; say for whom with `issuer allow`",
+            issuer.issuer
+        );
         put(data, issuer, None).await?;
         println!("{said}");
         Ok(())
@@ -196,7 +190,10 @@ impl Allow {
             let (name, value) = condition
                 .split_once('=')
                 .with_context(|| format!("{condition:?} is not NAME=VALUE"))?;
-            claims.entry(name.to_owned()).or_default().push(value.to_owned());
+            claims
+                .entry(name.to_owned())
+                .or_default()
+                .push(value.to_owned());
         }
         let scope = self.scope.as_deref().map(Scope::parse).transpose();
         Ok(WorkloadRule {
@@ -213,9 +210,16 @@ impl Deny {
     async fn run(self, data: &Data) -> Result<()> {
         let before = find(data, &self.issuer).await?;
         let mut issuer = before.clone();
-        issuer.rules.retain(|rule| rule.client_id.as_str() != self.client);
+        issuer
+            .rules
+            .retain(|rule| rule.client_id.as_str() != self.client);
         let removed = before.rules.len() - issuer.rules.len();
-        ensure!(removed > 0, "{} has no rule for {:?}", self.issuer, self.client);
+        ensure!(
+            removed > 0,
+            "{} has no rule for {:?}",
+            self.issuer,
+            self.client
+        );
         put(data, issuer, Some(before)).await?;
         println!("removed {removed} of the rules of {}", self.issuer);
         Ok(())
@@ -249,14 +253,20 @@ async fn set_active(data: &Data, issuer: &str, is_active: bool) -> Result<()> {
         ..before.clone()
     };
     put(data, changed, Some(before)).await?;
-    println!("{issuer} is {}", if is_active { "enabled" } else { "disabled" });
+    println!(
+        "{issuer} is {}",
+        if is_active { "enabled" } else { "disabled" }
+    );
     Ok(())
 }
 
 async fn remove(data: &Data, issuer: String) -> Result<()> {
     let said = format!("{issuer} is trusted no longer");
     let context = data.context();
-    let removed = data.store.write(RemoveTrustedIssuer { issuer, context }).await?;
+    let removed = data
+        .store
+        .write(RemoveTrustedIssuer { issuer, context })
+        .await?;
     ensure!(removed, "there is no such trusted issuer");
     println!("{said}");
     Ok(())

@@ -10,6 +10,7 @@ mod data;
 mod dev;
 mod group;
 mod import;
+mod issuer;
 mod key;
 mod listing;
 mod migrate;
@@ -56,6 +57,7 @@ enum Command {
     Role(role::RoleCommand),
     Client(client::ClientCommand),
     Resource(resource::ResourceCommand),
+    Issuer(issuer::IssuerCommand),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
     Audit(audit::AuditCommand),
@@ -76,6 +78,7 @@ impl Command {
             Self::Role(command) => command.run(),
             Self::Client(command) => command.run(),
             Self::Resource(command) => command.run(),
+            Self::Issuer(command) => command.run(),
             Self::Key(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Audit(command) => command.run(),

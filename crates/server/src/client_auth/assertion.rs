@@ -1,11 +1,12 @@
-//! `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a client proves itself with a JWT about itself, signed
-//! with a registered key. Its `jti` is used up last, after everything else was checked, and keyed by the client.
+//! `private_key_jwt` and `client_secret_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a client proves itself with a JWT
+//! about itself, signed with a registered key, or under its secret where a setting allows that. Its `jti` is used up
+//! last, after everything else was checked, and keyed by the client.
 
-use tokensmith_jose::Expect;
+use tokensmith_jose::{Expect, KeySet, Verified, VerifyError, VerifyingKey};
 use tokensmith_oauth2::Secret;
-use tokensmith_store::{JtiKind, JtiUse, Timestamp, UseJti};
+use tokensmith_store::{AuthMethod, Client, JtiKind, JtiUse, Timestamp, UseJti};
 
-use super::{invalid_client, unknown_or_wrong};
+use super::{invalid_client, secret::sealed_keys, unknown_or_wrong};
 use crate::{
     app::App,
     assertion::{AssertionError, Claims, Expected},
@@ -26,8 +27,13 @@ pub(super) async fn verify(
     assertion: &Secret,
     now: Timestamp,
 ) -> Result<Proof, OAuthError> {
-    let claims = claims(app, registered, assertion).await;
-    let claims = claims.map_err(refused)?;
+    let verified = match registered.client.auth_method {
+        AuthMethod::ClientSecretJwt => by_secret(app, &registered.client, assertion, now),
+        _ => by_key(app, registered, assertion).await,
+    };
+    let claims =
+        verified.and_then(|verified| verified.claims().map_err(|_| AssertionError::Claims));
+    let claims: Claims = claims.map_err(refused)?;
     let expected = Expected {
         audience: app.config().issuer.as_str(),
         longest: app.config().client_auth.assertion_lifetime,
@@ -36,11 +42,11 @@ pub(super) async fn verify(
     judge(&claims, registered, &expected).map_err(refused)
 }
 
-async fn claims(
+async fn by_key(
     app: &App,
     registered: &RegisteredClient,
     assertion: &Secret,
-) -> Result<Claims, AssertionError> {
+) -> Result<Verified, AssertionError> {
     let keys = &registered.assertion_keys;
     let verified = keys
         .verify(app.key_sets(), assertion.expose(), TYPE)
@@ -49,7 +55,27 @@ async fn claims(
     if fixed.is_some_and(|algorithm| algorithm != verified.header.alg) {
         return Err(AssertionError::Algorithm);
     }
-    verified.claims().map_err(|_| AssertionError::Claims)
+    Ok(verified)
+}
+
+/// HS256 under any of the client's secrets: two are valid while one is being replaced.
+fn by_secret(
+    app: &App,
+    client: &Client,
+    assertion: &Secret,
+    now: Timestamp,
+) -> Result<Verified, AssertionError> {
+    let mut outcome = Err(VerifyError::UnknownKey);
+    if app.config().client_auth.client_secret_jwt {
+        for key in sealed_keys(app.keys().sealing(), client, now) {
+            let keys = KeySet::new([VerifyingKey::from_hmac(&key)]).unwrap_or_default();
+            outcome = keys.verify(assertion.expose(), TYPE);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+    }
+    Ok(outcome?)
 }
 
 fn judge(

@@ -12,6 +12,9 @@ pub fn methods(app: &App) -> Vec<AuthMethod> {
         AuthMethod::ClientSecretBasic,
         AuthMethod::ClientSecretPost,
     ];
+    if app.config().client_auth.client_secret_jwt {
+        methods.push(AuthMethod::ClientSecretJwt);
+    }
     if app.config().takes_client_certificates() {
         let with_authorities = app.certificates().client_ca();
         methods.extend(with_authorities.map(|_| AuthMethod::TlsClientAuth));
@@ -21,11 +24,15 @@ pub fn methods(app: &App) -> Vec<AuthMethod> {
 }
 
 /// The signatures that assertions of clients may have.
-pub fn signing_algorithms() -> Vec<Algorithm> {
-    vec![
+pub fn signing_algorithms(app: &App) -> Vec<Algorithm> {
+    let mut algorithms = vec![
         Algorithm::Es256,
         Algorithm::Rs256,
         Algorithm::Ps256,
         Algorithm::EdDsa,
-    ]
+    ];
+    if app.config().client_auth.client_secret_jwt {
+        algorithms.push(Algorithm::Hs256);
+    }
+    algorithms
 }

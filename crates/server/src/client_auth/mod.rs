@@ -26,7 +26,7 @@ use presented::{Credentials, Presented, client_id, credentials};
 
 pub use form::{AuthenticatedForm, StrictForm};
 pub use methods::{methods, signing_algorithms};
-pub use secret::{SecretMemo, hash_secret, new_secret};
+pub use secret::{SecretMemo, hash_secret, new_secret, seal_secret};
 
 /// What client authentication keeps in memory.
 pub struct ClientAuth {

@@ -5,8 +5,12 @@ use aws_lc_rs::{digest, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq;
-use tokensmith_oauth2::Secret;
-use tokensmith_store::{Client, SecretHash, Timestamp};
+use tokensmith_jose::{
+    HmacKey,
+    seal::{SealError, SealingKey},
+};
+use tokensmith_oauth2::{ClientId, Secret};
+use tokensmith_store::{Client, ClientSecret, SecretHash, Timestamp};
 
 use crate::{
     app::App,
@@ -40,6 +44,46 @@ pub async fn hash_secret(
         .hash(secret.clone(), entropy.bytes())
         .await
         .map(SecretHash::Argon2id)
+}
+
+/// The secret of a `client_secret_jwt` client as it is stored: it opens with the master key, for this client alone.
+///
+/// # Errors
+/// [`SealError`].
+pub fn seal_secret(
+    sealing: &SealingKey,
+    client: &ClientId,
+    secret: &Secret,
+) -> Result<SecretHash, SealError> {
+    let sealed = sealing.seal(secret.expose().as_bytes(), context(client).as_bytes())?;
+    Ok(SecretHash::Sealed(URL_SAFE_NO_PAD.encode(sealed)))
+}
+
+fn context(client: &ClientId) -> String {
+    format!("client secret {client}")
+}
+
+/// The keys of a client's sealed secrets that have not expired. One that does not open is left out.
+pub(super) fn sealed_keys(sealing: &SealingKey, client: &Client, now: Timestamp) -> Vec<HmacKey> {
+    let is_live = |secret: &&ClientSecret| {
+        let until = secret.expires_at.map(Timestamp::from_millis);
+        until.is_none_or(|until| now < until)
+    };
+    let live = client.secrets.iter().filter(is_live);
+    live.filter_map(|secret| opened(sealing, &client.client_id, &secret.hash))
+        .collect()
+}
+
+fn opened(sealing: &SealingKey, client: &ClientId, hash: &SecretHash) -> Option<HmacKey> {
+    let SecretHash::Sealed(sealed) = hash else {
+        return None;
+    };
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let secret = sealing.open(&sealed, context(client).as_bytes());
+    let secret = secret.inspect_err(
+        |error| tracing::warn!(client_id = %client, %error, "a client's secret does not open"),
+    );
+    HmacKey::new(&secret.ok()?).ok()
 }
 
 fn is_generated(secret: &Secret) -> bool {
@@ -97,6 +141,8 @@ pub(super) async fn is_one_of(
 
 async fn matches(app: &App, hash: &SecretHash, secret: &Secret) -> Result<bool, OAuthError> {
     match hash {
+        // It is a key for assertions, never a secret to be sent.
+        SecretHash::Sealed(_) => Ok(false),
         SecretHash::Sha256(known) => Ok(known.as_bytes().ct_eq(sha256(secret).as_bytes()).into()),
         SecretHash::Argon2id(phc) => {
             let memo = &app.client_auth().memo;

@@ -173,6 +173,9 @@ section! {
     pub struct ClientAuth at "client_auth." {
         /// Longest life of an assertion by which a client authenticates, from its `iat` to its `exp`.
         assertion_lifetime: Duration = "5m",
+        /// Whether `client_secret_jwt` is taken (HS256). Its clients' secrets are kept sealed instead of hashed, because
+        /// they are keys; `private_key_jwt` is better in every way.
+        client_secret_jwt: bool = "false",
     }
 }
 

@@ -1,24 +1,20 @@
 //! Registering a client from the command line, under the rules for redirect URIs, resources and keys.
 
-use std::{fs, path::PathBuf};
-
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use tokensmith_oauth2::{ClientId, GrantType, RedirectUri, ResourceIndicator, Scope, Secret};
 use tokensmith_server::{
-    assertion::{algorithm_for_assertions, key_set},
-    client_auth::{hash_secret, new_secret},
+    client_auth::{hash_secret, new_secret, seal_secret},
     extract::check_name,
+    keys::sealing_key,
     password::Hashing,
 };
-use tokensmith_store::{
-    AuthMethod, Client, ClientMetadata, ClientSecret, RegisterClient, Registered,
-};
+use tokensmith_store::{AuthMethod, Client, ClientSecret, RegisterClient, Registered};
 
-use super::{certificate::CertificateOptions, tell};
+use super::{certificate::CertificateOptions, metadata::MetadataOptions, tell};
 use crate::{data::Data, secret_input};
 
 #[derive(Debug, Args)]
@@ -40,9 +36,8 @@ pub(super) struct Create {
     /// How it authenticates
     #[arg(long, value_name = "METHOD", default_value = "client_secret_basic", value_parser = auth_methods())]
     auth_method: AuthMethod,
-    /// A JSON file of further metadata, its members named as in RFC 7591: jwks with the client's public keys, and so on
-    #[arg(long, value_name = "FILE")]
-    metadata: Option<PathBuf>,
+    #[command(flatten)]
+    metadata: MetadataOptions,
     /// A grant it may use; may be repeated. client_credentials, or for public clients authorization_code and refresh_token
     #[arg(long = "grant", value_name = "GRANT_TYPE")]
     grants: Vec<GrantType>,
@@ -70,6 +65,12 @@ impl Create {
             }
             (false, false) => None,
         };
+        let is_off = !data.config.client_auth.client_secret_jwt;
+        if self.auth_method() == AuthMethod::ClientSecretJwt && is_off {
+            eprintln!(
+                "note: the server takes client_secret_jwt only with client_auth.client_secret_jwt = true"
+            );
+        }
         let client = self.record(data, secret.as_ref()).await?;
         let registered = data
             .store
@@ -95,6 +96,10 @@ impl Create {
             .map_err(|error| anyhow!("{}", error.sentence()))?;
         for uri in &self.redirect_uris {
             RedirectUri::parse(uri).map_err(|error| anyhow!("redirect URI {uri:?}: {error}"))?;
+        }
+        if let Ok(id) = ClientId::parse(&self.client_id) {
+            let known = data.store.client(&id).await?;
+            ensure!(known.is_none(), "there is a client {id} already");
         }
         let declared = data.store.resources().await?;
         for uri in &self.resources {
@@ -131,25 +136,6 @@ impl Create {
         }
     }
 
-    fn metadata(&self) -> Result<ClientMetadata> {
-        let mut metadata = ClientMetadata::default();
-        if let Some(path) = &self.metadata {
-            let text = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            metadata = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-        }
-        let algorithm = metadata.token_endpoint_auth_signing_alg.as_deref();
-        let algorithm = algorithm.map(algorithm_for_assertions).transpose()?;
-        if let Some(jwks) = &metadata.jwks {
-            key_set(jwks, algorithm)?;
-        }
-        let has_keys = metadata.jwks.is_some() || metadata.jwks_uri.is_some();
-        ensure!(
-            has_keys || self.auth_method() != AuthMethod::PrivateKeyJwt,
-            "private_key_jwt needs the client's public keys: name a file with jwks by --metadata"
-        );
-        self.certificate.complete(self.auth_method(), metadata)
-    }
-
     fn grants(&self) -> Vec<GrantType> {
         match (self.grants.as_slice(), self.public) {
             ([], true) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
@@ -159,15 +145,20 @@ impl Create {
     }
 
     async fn record(&self, data: &Data, secret: Option<&Secret>) -> Result<Client> {
+        let client_id = ClientId::parse(&self.client_id)
+            .map_err(|error| anyhow!("{:?}: {error}", self.client_id))?;
+        let method = self.auth_method();
+        let metadata = self.metadata.read(data, method)?;
+        let metadata = self.certificate.complete(method, metadata)?;
         let mut secrets = Vec::new();
         if let Some(secret) = secret {
-            secrets.push(data.client_secret(secret).await?);
+            secrets.push(data.client_secret(&client_id, method, secret).await?);
         }
         Ok(Client {
-            client_id: ClientId::parse(&self.client_id)
-                .map_err(|error| anyhow!("{:?}: {error}", self.client_id))?,
+            metadata,
+            client_id,
             name: self.name.clone().unwrap_or_else(|| self.client_id.clone()),
-            auth_method: self.auth_method(),
+            auth_method: method,
             secrets,
             grant_types: self.grants(),
             scope: self.scope()?,
@@ -176,7 +167,6 @@ impl Create {
             role: self.role.clone(),
             access_token_seconds: None,
             rotates_refresh_tokens: true,
-            metadata: self.metadata()?,
             is_active: true,
             created_at: data.now,
             updated_at: data.now,
@@ -184,21 +174,31 @@ impl Create {
     }
 }
 
-/// The methods of confidential clients. `client_secret_jwt` is not among them: it needs the secret itself, and here
-/// only its hash would be kept.
+/// The methods of confidential clients.
 fn auth_methods() -> impl TypedValueParser<Value = AuthMethod> {
     let methods = AuthMethod::ALL
         .iter()
-        .filter(|method| !matches!(method, AuthMethod::None | AuthMethod::ClientSecretJwt))
+        .filter(|method| !matches!(method, AuthMethod::None))
         .map(|method| method.as_str());
     PossibleValuesParser::new(methods).try_map(|word| word.parse::<AuthMethod>())
 }
 
 impl Data {
     /// What is kept of a client secret.
-    pub(super) async fn client_secret(&self, secret: &Secret) -> Result<ClientSecret> {
-        let hashing = Hashing::start(&self.config.hashing)?;
-        let hash = hash_secret(&hashing, &self.entropy, secret).await?;
+    pub(super) async fn client_secret(
+        &self,
+        client: &ClientId,
+        method: AuthMethod,
+        secret: &Secret,
+    ) -> Result<ClientSecret> {
+        let hash = if method == AuthMethod::ClientSecretJwt {
+            let is_key = secret.expose().len() >= 32;
+            ensure!(is_key, "a secret for client_secret_jwt needs 32 bytes");
+            seal_secret(&sealing_key(&self.config)?, client, secret)?
+        } else {
+            let hashing = Hashing::start(&self.config.hashing)?;
+            hash_secret(&hashing, &self.entropy, secret).await?
+        };
         let id = self.entropy.identifier()[..8].to_owned();
         Ok(ClientSecret {
             id,

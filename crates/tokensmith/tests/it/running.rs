@@ -68,10 +68,16 @@ impl Ground {
 
     /// `serve` with this configuration beside what it needs, ready.
     pub(crate) fn serve(&self, more: &str) -> Running {
+        self.serve_with(more, |_| {})
+    }
+
+    /// The same, started as `change` says.
+    pub(crate) fn serve_with(&self, more: &str, change: impl FnOnce(&mut Command)) -> Running {
         let port = free_port().unwrap();
         let config = self.configure(port, more);
         let mut command = tokensmith();
         command.arg("serve").arg("--config").arg(config);
+        change(&mut command);
         Running::start(command, port, self.path("log"))
     }
 

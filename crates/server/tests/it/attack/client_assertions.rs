@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokensmith_jose::{Algorithm, SigningKey};
+use tokensmith_oauth2::Secret;
+use tokensmith_server::client_auth;
 use tokensmith_store::{AuditContext, AuthMethod, ChangeClient, ClientChange, RegisterClient};
 use tokensmith_testkit::{Answer, TestServer};
 
@@ -539,4 +541,86 @@ async fn row_277_a_disabled_client_proves_nothing_and_uses_up_nothing() {
     ground.refuses(&assertion).await;
     active(true).await;
     ground.by(&assertion).await.expect(200);
+}
+
+/// A server that takes client_secret_jwt or not, with the client C7 of that method.
+async fn with_sealed_secret(is_on: bool, secret: &str) -> TestServer {
+    let server =
+        TestServer::start_with(|config| config.client_auth.client_secret_jwt = is_on).await;
+    let mut client = record(&server, "C7", AuthMethod::ClientSecretJwt, Some(secret)).await;
+    let sealing = server.app().keys().sealing();
+    let sealed = client_auth::seal_secret(sealing, &client.client_id, &Secret::from(secret));
+    client.secrets[0].hash = sealed.unwrap();
+    let context = AuditContext::operator(server.now());
+    let registration = RegisterClient { client, context };
+    server.app().store().write(registration).await.unwrap();
+    server
+}
+
+fn under_secret(server: &TestServer, secret: &str) -> String {
+    let now = server.now().as_seconds();
+    let jti = server.app().entropy().identifier();
+    let issuer = server.app().config().issuer.as_str();
+    let claims =
+        json!({"iss": "C7", "sub": "C7", "aud": issuer, "jti": jti, "iat": now, "exp": now + 60});
+    mac(
+        secret.as_bytes(),
+        &json!({"alg": "HS256", "typ": "JWT"}),
+        &claims,
+    )
+}
+
+#[tokio::test]
+async fn client_secret_jwt_is_off_until_a_setting_allows_it() {
+    const SECRET: &str = "a shared secret of at least 32 bytes";
+    for is_on in [false, true] {
+        let server = with_sealed_secret(is_on, SECRET).await;
+        let anonymous = server.anonymous();
+        let ask = async |assertion: &str| {
+            let by = [
+                ("client_assertion_type", TYPE),
+                ("client_assertion", assertion),
+            ];
+            anonymous
+                .form("/oauth/token", &[&GRANT, by.as_slice()].concat())
+                .await
+        };
+        let request = anonymous.request(
+            reqwest::Method::GET,
+            "/.well-known/oauth-authorization-server",
+        );
+        let metadata = anonymous.send(request).await.expect(200).json();
+        let listed = |member: &str, word: &str| metadata[member].to_string().contains(word);
+        assert_eq!(
+            listed("token_endpoint_auth_methods_supported", "client_secret_jwt"),
+            is_on
+        );
+        assert_eq!(
+            listed("token_endpoint_auth_signing_alg_values_supported", "HS256"),
+            is_on
+        );
+        let good = under_secret(&server, SECRET);
+        if is_on {
+            ask(&good).await.expect(200);
+        }
+        ask(&good).await.expect_oauth_error(401, "invalid_client");
+        let wrong = under_secret(&server, "another secret of at least 32 bytes");
+        ask(&wrong).await.expect_oauth_error(401, "invalid_client");
+        // The secret itself proves nothing when it is sent.
+        let sent = [("client_id", "C7"), ("client_secret", SECRET)];
+        let answer = anonymous
+            .form("/oauth/token", &[&GRANT, sent.as_slice()].concat())
+            .await;
+        answer.expect_oauth_error(401, "invalid_client");
+        let stored = server
+            .app()
+            .store()
+            .client(&"C7".parse().unwrap())
+            .await
+            .unwrap()
+            .unwrap();
+        let stored = serde_json::to_string(&stored.secrets).unwrap();
+        assert!(stored.contains("sealed") && !stored.contains(SECRET));
+        assert_alive(&server).await;
+    }
 }
