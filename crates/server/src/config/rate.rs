@@ -42,10 +42,10 @@ impl Quota {
         self.per
     }
 
-    /// After how many microseconds one more is allowed.
+    /// After how many microseconds one more is allowed: one at least, so that a very large rate stays a rate.
     pub fn refill_micros(self) -> i64 {
         let per = i64::try_from(self.per.as_micros()).unwrap_or(i64::MAX);
-        per / i64::from(self.count.get())
+        (per / i64::from(self.count.get())).max(1)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -158,5 +158,11 @@ mod tests {
         fn no_text_makes_a_rate_panic(text in "\\PC{0,24}") {
             let _ = (read::<Rate>(&text), read::<NamedQuota>(&text));
         }
+    }
+
+    #[test]
+    fn a_rate_beyond_one_a_microsecond_is_one_a_microsecond() {
+        let rate = Rate::parse("4000000000/1m").expect("a rate");
+        assert_eq!(rate.refill_micros(), 1);
     }
 }

@@ -37,6 +37,8 @@ impl Store {
         const GROWN: &str = "SELECT stream, seq, hash FROM audit_heads AS h
             WHERE seq > COALESCE((SELECT max(seq) FROM audit_checkpoints AS c WHERE c.stream = h.stream), 0)
             ORDER BY stream";
+        // A line that was acknowledged is part of the log, also before it is in the chain.
+        self.settle_journal().await?;
         self.all(GROWN, &[]).await
     }
 
