@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_rate_beyond_one_a_microsecond_is_one_a_microsecond() {
-        let rate = Rate::parse("4000000000/1m").expect("a rate");
+        let rate = Quota::parse("4000000000/1m").expect("a rate");
         assert_eq!(rate.refill_micros(), 1);
     }
 }
