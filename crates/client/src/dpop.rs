@@ -128,7 +128,7 @@ fn unusable(error: impl fmt::Display) -> SettingsError {
     clippy::disallowed_methods,
     reason = "the one place where this crate reads the wall clock"
 )]
-fn unix_seconds() -> i64 {
+pub(crate) fn unix_seconds() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     elapsed.map_or(0, |elapsed| elapsed.as_secs().cast_signed())
 }

@@ -41,6 +41,9 @@ pub enum TokenErrorKind {
     /// Several fresh tokens in a row were reported as refused, so the next is not fetched at once.
     #[error("resource servers refuse freshly granted tokens")]
     RejectedTokens,
+    /// The client's assertion could not be signed.
+    #[error("the client's assertion could not be signed")]
+    Unsigned,
     /// The task that fetched the token was stopped, with its runtime.
     #[error("the fetch was stopped")]
     Stopped,
@@ -89,6 +92,9 @@ pub enum SettingsError {
     /// The HTTP client could not be built, for want of root certificates for instance.
     #[error("the HTTP client could not be built: {0}")]
     HttpClient(String),
+    /// The key that the client authenticates with cannot be used.
+    #[error("the client's key: {0}")]
+    ClientKey(String),
     /// The DPoP key cannot be used.
     #[error("the DPoP key: {0}")]
     DpopKey(String),

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::{
     AccessToken, ClientAuthentication, DpopKey, ServiceClient, TokenErrorKind,
+    assertion::{self, Asserter},
     dpop::PROOF,
     http_client,
     pace::{DEFAULT_LIFETIME, Failure, MAX_LIFETIME},
@@ -48,17 +49,25 @@ impl Denied {
     }
 }
 
+/// Who asks, and with what it signs that it does.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    pub(crate) client: &'a ServiceClient,
+    pub(crate) asserter: Option<&'a Asserter>,
+}
+
 /// Asks once.
 pub(crate) async fn request(
     http: &Client,
     endpoint: &Url,
-    client: &ServiceClient,
+    sender: Sender<'_>,
 ) -> Result<Granted, Denied> {
-    let (response, has_new_nonce) = send(http, endpoint, client).await?;
+    let client = sender.client;
+    let (response, has_new_nonce) = send(http, endpoint, sender).await?;
     match outcome(response, client).await {
         // The server wants its nonce repeated and has just sent it (RFC 9449 §8): once more, not for ever.
         Err(denied) if has_new_nonce && denied.kind.is(ErrorCode::UseDpopNonce) => {
-            let (response, _) = send(http, endpoint, client).await?;
+            let (response, _) = send(http, endpoint, sender).await?;
             outcome(response, client).await
         }
         outcome => outcome,
@@ -69,11 +78,11 @@ pub(crate) async fn request(
 async fn send(
     http: &Client,
     endpoint: &Url,
-    client: &ServiceClient,
+    sender: Sender<'_>,
 ) -> Result<(Response, bool), Denied> {
-    let request = prepare(http, endpoint, client);
+    let request = prepare(http, endpoint, sender)?;
     let response = request.send().await.map_err(Denied::unreachable)?;
-    let key = client.key.dpop.as_ref();
+    let key = sender.client.key.dpop.as_ref();
     let has_new_nonce = key.is_some_and(|key| key.learn(endpoint.as_str(), response.headers()));
     Ok((response, has_new_nonce))
 }
@@ -89,8 +98,13 @@ async fn outcome(response: Response, client: &ServiceClient) -> Result<Granted, 
         .map_err(|reason| Denied::passing(TokenErrorKind::Answer(reason), reason))
 }
 
-fn prepare(http: &Client, endpoint: &Url, client: &ServiceClient) -> RequestBuilder {
-    let key = &client.key;
+fn prepare(http: &Client, endpoint: &Url, sender: Sender<'_>) -> Result<RequestBuilder, Denied> {
+    let (client, key) = (sender.client, &sender.client.key);
+    let unsigned = || Denied::passing(TokenErrorKind::Unsigned, "no assertion");
+    let assertion = sender.asserter.map(Asserter::assertion);
+    let assertion = assertion
+        .map(|signed| signed.ok_or_else(unsigned))
+        .transpose()?;
     let mut parameters = vec![("grant_type", "client_credentials")];
     parameters.extend(key.scope.iter().map(|scope| ("scope", scope.as_str())));
     parameters.extend(
@@ -106,7 +120,16 @@ fn prepare(http: &Client, endpoint: &Url, client: &ServiceClient) -> RequestBuil
     if let Some(proof) = dpop.and_then(|dpop| dpop.proof(&Method::POST, endpoint.as_str(), None)) {
         request = request.header(PROOF, proof);
     }
-    match key.authentication {
+    let request = match key.authentication {
+        ClientAuthentication::PrivateKeyJwt => {
+            let assertion = assertion.as_deref().ok_or_else(unsigned)?;
+            parameters.extend([
+                ("client_id", key.id.as_str()),
+                ("client_assertion_type", assertion::TYPE),
+                ("client_assertion", assertion),
+            ]);
+            request
+        }
         ClientAuthentication::Basic => request.header(
             header::AUTHORIZATION,
             sensitive(basic::header(&key.id, &client.secret).expose()),
@@ -122,8 +145,8 @@ fn prepare(http: &Client, endpoint: &Url, client: &ServiceClient) -> RequestBuil
             ]);
             request
         }
-    }
-    .body(form::encode(parameters))
+    };
+    Ok(request.body(form::encode(parameters)))
 }
 
 fn sensitive(text: &str) -> http::HeaderValue {

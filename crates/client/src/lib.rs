@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access_token;
+mod assertion;
 mod authorized;
 mod discovery;
 mod dpop;

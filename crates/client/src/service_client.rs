@@ -8,6 +8,8 @@ use url::{Host, Url};
 
 use crate::{DpopKey, SettingsError};
 
+const KEY_FILE: &str = "SERVICE_CLIENT_KEY_FILE";
+
 /// Where tokens are granted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TokenEndpoint {
@@ -28,6 +30,9 @@ pub enum ClientAuthentication {
     /// `tls_client_auth` or `self_signed_tls_client_auth` (RFC 8705 §2): a certificate in the TLS handshake. The secret
     /// is then the certificate chain and its private key, both in PEM.
     Certificate,
+    /// `private_key_jwt` (RFC 7523 §2.2): a signed statement. The secret is then the private key in PEM, and the endpoint
+    /// must be an issuer, for whom alone the statement is made. Its `kid` is the RFC 7638 thumbprint of the key.
+    PrivateKeyJwt,
 }
 
 /// A service and the tokens it asks for. `Debug` does not show the secret.
@@ -73,6 +78,9 @@ impl ServiceClient {
     /// (optional) and where tokens are granted: `SERVICE_TOKEN_URL`, else the metadata of `AUTH_API_ISSUER`,
     /// else that of `AUTH_API_URL`.
     ///
+    /// With `SERVICE_CLIENT_KEY_FILE`, a private key in PEM, the client authenticates by that instead of a secret, and
+    /// the issuer must be named.
+    ///
     /// # Errors
     /// [`SettingsError::Missing`] and [`SettingsError::Invalid`] name the variable.
     pub fn from_env() -> Result<Self, SettingsError> {
@@ -83,7 +91,11 @@ impl ServiceClient {
         let read = |name| read(name).filter(|value| !value.is_empty());
         let id = read("SERVICE_CLIENT_ID").ok_or(SettingsError::Missing("SERVICE_CLIENT_ID"))?;
         let id = ClientId::parse(&id).map_err(|error| invalid("SERVICE_CLIENT_ID", error))?;
-        let mut client = Self::new(id, secret(read)?, endpoint(read)?);
+        let mut client = match read(KEY_FILE) {
+            Some(path) => Self::new(id, file(KEY_FILE, &path)?, issuer(read)?)
+                .authentication(ClientAuthentication::PrivateKeyJwt),
+            None => Self::new(id, secret(read)?, endpoint(read)?),
+        };
         if let Some(scope) = read("SERVICE_SCOPE") {
             client.key.scope =
                 Some(Scope::parse(&scope).map_err(|error| invalid("SERVICE_SCOPE", error))?);
@@ -133,6 +145,9 @@ impl ServiceClient {
     }
 
     pub(crate) fn warn_when_the_secret_travels_in_clear(&self) {
+        if self.key.authentication == ClientAuthentication::PrivateKeyJwt {
+            return;
+        }
         let url = match &self.key.endpoint {
             TokenEndpoint::Url(url) => Some(url.clone()),
             TokenEndpoint::Issuer(issuer) => Url::parse(issuer).ok(),
@@ -149,10 +164,13 @@ fn secret(read: impl Fn(&'static str) -> Option<String>) -> Result<Secret, Setti
     }
     let path = read("SERVICE_CLIENT_SECRET_FILE")
         .ok_or(SettingsError::Missing("SERVICE_CLIENT_SECRET"))?;
-    let text =
-        fs::read_to_string(path).map_err(|error| invalid("SERVICE_CLIENT_SECRET_FILE", error))?;
+    file("SERVICE_CLIENT_SECRET_FILE", &path)
+}
+
+fn file(name: &'static str, path: &str) -> Result<Secret, SettingsError> {
+    let text = fs::read_to_string(path).map_err(|error| invalid(name, error))?;
     match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(invalid("SERVICE_CLIENT_SECRET_FILE", "is empty")),
+        "" => Err(invalid(name, "is empty")),
         secret => Ok(Secret::from(secret)),
     }
 }
@@ -161,13 +179,20 @@ fn endpoint(read: impl Fn(&'static str) -> Option<String>) -> Result<TokenEndpoi
     if let Some(url) = read("SERVICE_TOKEN_URL") {
         return web_url("SERVICE_TOKEN_URL", &url).map(TokenEndpoint::Url);
     }
+    issuer(read).map_err(|error| match error {
+        SettingsError::Missing(_) => SettingsError::Missing("SERVICE_TOKEN_URL"),
+        error => error,
+    })
+}
+
+fn issuer(read: impl Fn(&'static str) -> Option<String>) -> Result<TokenEndpoint, SettingsError> {
     for name in ["AUTH_API_ISSUER", "AUTH_API_URL"] {
         if let Some(issuer) = read(name) {
             web_url(name, &issuer)?;
             return Ok(TokenEndpoint::Issuer(issuer));
         }
     }
-    Err(SettingsError::Missing("SERVICE_TOKEN_URL"))
+    Err(SettingsError::Missing("AUTH_API_ISSUER"))
 }
 
 fn web_url(name: &'static str, text: &str) -> Result<Url, SettingsError> {

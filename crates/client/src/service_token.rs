@@ -15,8 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     AccessToken, ServiceClient, SettingsError, TokenError, TokenErrorKind, TokenSource,
+    assertion::Asserter,
     discovery::Discovered,
-    grant::{self, Denied, Granted},
+    grant::{self, Denied, Granted, Sender},
     http_client,
     pace::{self, FREE_REJECTIONS, Failure, YOUNG},
 };
@@ -30,6 +31,7 @@ pub struct ServiceTokenManager(Arc<Shared>);
 
 struct Shared {
     client: ServiceClient,
+    asserter: Option<Asserter>,
     http: reqwest::Client,
     discovered: Discovered,
     held: ArcSwapOption<Held>,
@@ -61,10 +63,10 @@ impl ServiceTokenManager {
     /// A manager that has no token yet; the first caller fetches it.
     ///
     /// # Errors
-    /// [`SettingsError::HttpClient`].
+    /// [`SettingsError::HttpClient`], or [`SettingsError::ClientKey`].
     pub fn new(client: ServiceClient) -> Result<Self, SettingsError> {
         let http = http_client::build_for(&client)?;
-        Ok(Self::with_http(client, http))
+        Self::with_http(client, http)
     }
 
     /// A manager with the settings of [`ServiceClient::from_env`].
@@ -75,16 +77,20 @@ impl ServiceTokenManager {
         Self::new(ServiceClient::from_env()?)
     }
 
-    pub(crate) fn with_http(client: ServiceClient, http: reqwest::Client) -> Self {
+    pub(crate) fn with_http(
+        client: ServiceClient,
+        http: reqwest::Client,
+    ) -> Result<Self, SettingsError> {
         client.warn_when_the_secret_travels_in_clear();
-        Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Shared {
+            asserter: Asserter::of(&client)?,
             client,
             http,
             discovered: Discovered::default(),
             held: ArcSwapOption::empty(),
             state: Mutex::default(),
             is_wanted: AtomicBool::new(false),
-        }))
+        })))
     }
 
     pub(crate) fn client(&self) -> &ServiceClient {
@@ -210,12 +216,19 @@ impl Shared {
         landed.send_replace(Some(outcome));
     }
 
+    fn sender(&self) -> Sender<'_> {
+        Sender {
+            client: &self.client,
+            asserter: self.asserter.as_ref(),
+        }
+    }
+
     async fn ask(&self) -> Result<Granted, Denied> {
         let endpoint = self
             .discovered
             .endpoint(&self.http, &self.client.key)
             .await?;
-        grant::request(&self.http, &endpoint, &self.client)
+        grant::request(&self.http, &endpoint, self.sender())
             .await
             .inspect_err(|_| self.discovered.forget())
     }

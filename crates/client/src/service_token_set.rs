@@ -33,7 +33,7 @@ impl ServiceTokenSet {
     ///
     /// # Errors
     /// [`SettingsError::TooMany`] when 256 managers are in use elsewhere, [`SettingsError::HttpClient`] for a certificate
-    /// that is not usable.
+    /// that is not usable, [`SettingsError::ClientKey`] for such a key.
     pub fn manager(&self, client: ServiceClient) -> Result<ServiceTokenManager, SettingsError> {
         let mut managers = self.managers.lock();
         let known = managers
@@ -52,7 +52,7 @@ impl ServiceTokenSet {
             true => http_client::build_for(&client)?,
             false => self.http.clone(),
         };
-        let manager = ServiceTokenManager::with_http(client.clone(), http);
+        let manager = ServiceTokenManager::with_http(client.clone(), http)?;
         managers.insert(client.key, manager.clone());
         Ok(manager)
     }

@@ -244,3 +244,80 @@ async fn row_318_no_secret_and_no_token_reaches_the_log_at_trace_level() {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
 }
+
+/// A private key in PEM, and its public half.
+fn pem() -> (String, tokensmith_jose::SigningKey) {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let key = tokensmith_jose::SigningKey::generate(tokensmith_jose::Algorithm::Es256).unwrap();
+    let body = STANDARD.encode(&*key.to_pkcs8().unwrap());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    (pem, key)
+}
+
+#[tokio::test]
+async fn a_key_signs_a_new_statement_for_the_issuer_with_each_request() {
+    let stub = Stub::start().await;
+    let metadata = format!(
+        r#"{{"issuer":"{0}","token_endpoint":"{0}/oauth/token"}}"#,
+        stub.url
+    );
+    stub.metadata(200, metadata.clone()).metadata(200, metadata);
+    let (pem, key) = pem();
+    let issuer = TokenEndpoint::Issuer(stub.url.clone());
+    let client = || {
+        ServiceClient::new(
+            ClientId::parse("billing").unwrap(),
+            pem.clone(),
+            issuer.clone(),
+        )
+        .authentication(ClientAuthentication::PrivateKeyJwt)
+    };
+    for _ in 0..2 {
+        ServiceTokenManager::new(client())
+            .unwrap()
+            .token()
+            .await
+            .unwrap();
+    }
+    let keys = tokensmith_jose::KeySet::new([key.verifying_key().unwrap()]).unwrap();
+    let mut seen = Vec::new();
+    for request in stub.seen() {
+        assert!(
+            !request.headers.contains_key("authorization") && !request.form.has("client_secret")
+        );
+        let of = request.form.one("client_assertion_type").unwrap().unwrap();
+        assert_eq!(of, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        let assertion = request.form.one("client_assertion").unwrap().unwrap();
+        let expect = tokensmith_jose::Expect::typ(&["client-authentication+jwt"]);
+        let claims: serde_json::Value = keys.verify(assertion, expect).unwrap().claims().unwrap();
+        assert_eq!(
+            (&claims["iss"], &claims["sub"]),
+            (&"billing".into(), &"billing".into())
+        );
+        assert_eq!(claims["aud"], stub.url);
+        assert_eq!(
+            claims["exp"].as_i64(),
+            claims["iat"].as_i64().map(|iat| iat + 60)
+        );
+        seen.push(claims["jti"].clone());
+    }
+    assert_eq!(seen.len(), 2);
+    assert_ne!(seen[0], seen[1]);
+    assert!(!format!("{:?}", client()).contains("PRIVATE"));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_sign_for_the_issuer_is_refused_at_once() {
+    let (pem, _) = pem();
+    let id = || ClientId::parse("billing").unwrap();
+    let refused = |secret: &str, endpoint: TokenEndpoint| {
+        let client = ServiceClient::new(id(), secret, endpoint);
+        ServiceTokenManager::new(client.authentication(ClientAuthentication::PrivateKeyJwt))
+            .unwrap_err()
+            .to_string()
+    };
+    let issuer = || TokenEndpoint::Issuer("https://as.test".to_owned());
+    assert!(refused("s3cret", issuer()).starts_with("the client's key"));
+    let endpoint = TokenEndpoint::Url("https://as.test/oauth/token".parse().unwrap());
+    assert!(refused(&pem, endpoint).contains("issuer"));
+}
