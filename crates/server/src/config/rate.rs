@@ -23,7 +23,8 @@ impl Quota {
     /// A quota; `None` when the time is too long, or too short for so many.
     pub fn new(count: NonZeroU32, per: Duration) -> Option<Self> {
         let quota = Self { count, per };
-        (per <= Self::LONGEST && quota.refill_micros() > 0).then_some(quota)
+        let is_slow_enough = per.as_micros() >= u128::from(count.get());
+        (per <= Self::LONGEST && is_slow_enough).then_some(quota)
     }
 
     /// So many a minute.
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_rate_beyond_one_a_microsecond_is_one_a_microsecond() {
-        let rate = Quota::parse("4000000000/1m").expect("a rate");
+        let rate = Quota::per_minute(4_000_000_000.try_into().unwrap());
         assert_eq!(rate.refill_micros(), 1);
     }
 }
