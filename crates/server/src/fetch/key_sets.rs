@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 use tokensmith_jose::{Algorithm, JwkSet, KeySet};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::{FetchError, Fetcher};
 use crate::assertion::key_set_of;
@@ -24,9 +24,12 @@ const USUAL_LIFE: Duration = Duration::from_secs(10 * 60);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How much longer a set serves while its sender does not answer.
 const STALE: Duration = Duration::from_secs(3600);
-/// Between two fetches of one set: while there are keys, and while there are none.
+/// Between two fetches of one set: while there are keys, and while there are none, doubled with each failure.
 const INTERVAL: Duration = Duration::from_secs(10);
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+/// Requests that wait for one fetch. More are refused at once, so that a sender who never answers holds no more.
+const WAITING: usize = 64;
 
 /// Where somebody's keys are, and what RSA keys among them are for when they do not say.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +53,9 @@ struct Remote {
     /// Held during a fetch; the moment the last one began.
     gate: Mutex<Option<Instant>>,
     attempts: AtomicU64,
+    /// In a row.
+    failures: AtomicU32,
+    waiting: Semaphore,
 }
 
 struct Kept {
@@ -108,6 +114,8 @@ impl KeySets {
                 kept: ArcSwapOption::empty(),
                 gate: Mutex::new(None),
                 attempts: AtomicU64::new(0),
+                failures: AtomicU32::new(0),
+                waiting: Semaphore::new(WAITING),
             }))
         });
         match made {
@@ -120,6 +128,9 @@ impl KeySets {
 impl Remote {
     /// Waits for one fetch, its own or one under way. The task outlives a caller that goes away.
     async fn refresh_once(self: &Arc<Self>) {
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return;
+        };
         let remote = self.clone();
         if tokio::spawn(async move { remote.refresh().await })
             .await
@@ -140,8 +151,12 @@ impl Remote {
             return;
         }
         *last = Some(Instant::now());
-        if let Err(error) = self.fetch().await {
-            tracing::warn!(url = self.address.url, %error, "keys could not be fetched");
+        match self.fetch().await {
+            Ok(()) => self.failures.store(0, Ordering::Release),
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::AcqRel);
+                tracing::warn!(url = self.address.url, %error, "keys could not be fetched");
+            }
         }
         self.attempts.fetch_add(1, Ordering::Release);
     }
@@ -152,6 +167,12 @@ impl Remote {
         } else {
             FIRST_INTERVAL
         };
+        let doubled = self
+            .failures
+            .load(Ordering::Acquire)
+            .saturating_sub(1)
+            .min(6);
+        let interval = interval.saturating_mul(1 << doubled).min(LONGEST_INTERVAL);
         last.is_none_or(|last| last.elapsed() >= interval)
     }
 

@@ -264,3 +264,18 @@ async fn keys_that_cannot_be_had_are_asked_for_once_a_second() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(sets.current(&address).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_sender_who_never_answers_holds_few_requests() {
+    let stub = Stub::slow(ok(b"{}", ""), Duration::from_secs(60)).await;
+    let sets = KeySets::new(fetcher());
+    let address = address(stub.url());
+    let began = Instant::now();
+    let calls = (0..300).map(|_| async {
+        assert!(sets.current(&address).await.is_err());
+        began.elapsed() < Duration::from_secs(2)
+    });
+    let at_once = futures_util::future::join_all(calls).await;
+    assert_eq!(at_once.into_iter().filter(|soon| !soon).count(), 64);
+    assert_eq!(stub.connections(), 1);
+}
