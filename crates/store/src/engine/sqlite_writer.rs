@@ -338,18 +338,7 @@ impl WriterState {
     /// Runs a batch in one transaction and says whether it was committed; if not, nothing of it was kept.
     fn attempt(&mut self, batch: &mut [Box<dyn Job>], run: RunBatch) -> Result<bool, StoreError> {
         self.step("BEGIN IMMEDIATE")?;
-        let before = self.head.clone();
-        let ran = self
-            .follow_other_processes()
-            .and_then(|()| self.drain())
-            .and_then(|()| run(self, batch));
-        let committed = match ran {
-            Ok(true) => self
-                .save_head(&before)
-                .and_then(|()| self.end_commit())
-                .map(|()| true),
-            other => other,
-        };
+        let committed = self.run_and_commit(batch, run);
         match committed {
             Ok(true) => self.drained(),
             _ => {
@@ -358,6 +347,23 @@ impl WriterState {
             }
         }
         committed
+    }
+
+    fn run_and_commit(
+        &mut self,
+        batch: &mut [Box<dyn Job>],
+        run: RunBatch,
+    ) -> Result<bool, StoreError> {
+        self.follow_other_processes()?;
+        // Not earlier: after an attempt that was taken back the head in memory has lines that are nowhere else, and
+        // as many lines as those would look like none.
+        let before = self.head.seq;
+        self.drain()?;
+        if !run(self, batch)? {
+            return Ok(false);
+        }
+        self.save_head(before)?;
+        self.end_commit().map(|()| true)
     }
 
     /// Moves the journal's lines into the chain, before those of the operations that come after them.
@@ -430,8 +436,8 @@ impl WriterState {
         Ok(outcome)
     }
 
-    fn save_head(&self, before: &ChainHead) -> Result<(), StoreError> {
-        if self.head.seq == before.seq {
+    fn save_head(&self, before: i64) -> Result<(), StoreError> {
+        if self.head.seq == before {
             return Ok(());
         }
         audit::save_head_sqlite(&self.connection, &self.head)

@@ -86,6 +86,17 @@ on_both_engines! {
         assert_eq!(ground.audited("never").await, 0);
     }
 
+    async fn lines_written_beside_an_operation_that_fails_stay_in_the_chain(ground: &Ground) {
+        let store = &ground.store;
+        for _ in 0..100 {
+            let (first, failed) = tokio::join!(store.write(line(NOW, AuditEvent::new("beside"))), store.write(Fails));
+            assert!(first.is_ok() && failed.is_err());
+            // Another process, or this one after a crash, goes on from what is stored.
+            assert_eq!(store.verify().await.unwrap(), []);
+        }
+        assert_eq!(ground.audited("beside").await, 100);
+    }
+
     async fn an_operation_that_panics_leaves_the_store_at_work(ground: &Ground) {
         let take = |holder: &str| TakeLease { name: "kept", holder: holder.into(), span: MINUTE, now: NOW };
         ground.store.write(take("a")).await.unwrap();

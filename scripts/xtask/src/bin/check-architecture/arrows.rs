@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tokensmith-xtask",
         ],
     ),
+    ("tokensmith-fuzz", &["tokensmith-oauth2", "tokensmith-jose"]),
     ("tokensmith-xtask", &[]),
 ];
 

@@ -100,7 +100,7 @@ pub(crate) fn newest_are_live(ground: &Ground, ledger: &mut Ledger, checked: &mu
 fn status(connection: &mut Connection, token: &str) -> Option<u16> {
     match connection.form("/oauth/token", &refresh_form(token)) {
         Outcome::Answered(answer) => Some(answer.status),
-        Outcome::NotSent | Outcome::Unknown => None,
+        Outcome::NotSent | Outcome::TurnedAway | Outcome::Unknown => None,
     }
 }
 

@@ -85,10 +85,10 @@ impl<'a> Client<'a> {
 
     /// Presents the newest token until there is an answer: the successor, whatever was lost on the way.
     fn rotate(&mut self) {
-        let unknown = self.ledger.counts.unknown;
+        let unknown = self.ledger.counts.unknown + self.ledger.counts.turned_away;
         let presented = self.current.clone();
         let answer = self.present(&presented);
-        let was_unknown = self.ledger.counts.unknown > unknown;
+        let was_unknown = self.ledger.counts.unknown + self.ledger.counts.turned_away > unknown;
         self.takes(Some(&presented), answer, "I1: the newest refresh token");
         self.ledger.counts.rotations += 1;
         self.ledger.counts.resolved += u64::from(was_unknown);
@@ -161,6 +161,7 @@ impl<'a> Client<'a> {
                 }
                 Outcome::Answered(answer) => return Some(answer),
                 Outcome::Unknown => self.ledger.counts.unknown += 1,
+                Outcome::TurnedAway => self.ledger.counts.turned_away += 1,
                 Outcome::NotSent => {}
             }
             std::thread::sleep(PAUSE);

@@ -42,6 +42,8 @@ pub(crate) struct Counts {
     pub(crate) revocations: u64,
     /// Requests without a whole answer.
     pub(crate) unknown: u64,
+    /// New connections that were reset: the socket was closed before the server took them in.
+    pub(crate) turned_away: u64,
     /// Rotations that were answered after at least one unknown outcome.
     pub(crate) resolved: u64,
     /// 503 with Retry-After.
@@ -103,6 +105,7 @@ impl Ledger {
         all.repeats += more.repeats;
         all.revocations += more.revocations;
         all.unknown += more.unknown;
+        all.turned_away += more.turned_away;
         all.resolved += more.resolved;
         all.unavailable += more.unavailable;
     }

@@ -17,6 +17,8 @@ pub(crate) enum Outcome {
     Answered(Answer),
     /// There was nobody to send it to.
     NotSent,
+    /// A new connection was reset before anything came back: it stood in the queue of a socket that was closed.
+    TurnedAway,
     /// Something may have been sent, and no whole answer came back.
     Unknown,
 }
@@ -79,6 +81,7 @@ impl Connection {
             self.address,
             body.len()
         );
+        let is_new = self.stream.is_none();
         let Some(mut stream) = self.stream.take().or_else(|| open(self.port).ok()) else {
             return Outcome::NotSent;
         };
@@ -87,6 +90,7 @@ impl Connection {
                 self.stream = (!answer.closes).then_some(stream);
                 Outcome::Answered(answer)
             }
+            Err(error) if is_new && is_reset(&error) => Outcome::TurnedAway,
             Err(_) => Outcome::Unknown,
         }
     }
@@ -98,6 +102,13 @@ fn open(port: u16) -> Result<BufReader<TcpStream>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
     Ok(BufReader::new(stream))
+}
+
+/// Reset while sending or while waiting for the first byte; later the answer is cut short, which is no error of I/O.
+fn is_reset(error: &anyhow::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    let kind = error.downcast_ref().map(std::io::Error::kind);
+    matches!(kind, Some(ConnectionReset | BrokenPipe))
 }
 
 fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> Result<Answer> {
