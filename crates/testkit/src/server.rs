@@ -148,21 +148,28 @@ impl TestServer {
             asking,
         };
         let http = client(tls.as_ref());
-        let app = App::open(config, clock, Entropy::seeded(7)).await;
+        let app = App::open(config, clock.clone(), Entropy::seeded(7)).await;
         let app = app.expect("the server opens");
         declare_scopes(&app).await;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let mtls_base = format!("https://127.0.0.1:{}", mtls_port.unwrap_or(0));
         let base = format!("{scheme}://127.0.0.1:{port}");
-        let serving = match run {
+        let (app, serving) = match run {
             Some(run) => {
-                drop(sockets);
-                let watch = Watch::new(&app).await;
-                let mut process = Process::start(run, app.config(), directory.path(), BEGINNING);
+                // Who serves holds the audit journal, so this test lets go of the store while the process starts.
+                let config = app.config().clone();
+                drop((app, sockets));
+                let mut process = Process::start(run, &config, directory.path(), BEGINNING);
                 process.becomes_ready(&http, &base).await;
-                Serving::Process(process, watch)
+                let app = App::open(config, clock, Entropy::seeded(8)).await;
+                let app = app.expect("the server's store is shared");
+                let watch = Watch::new(&app).await;
+                (app, Serving::Process(process, watch))
             }
-            None => Serving::Here(tokio::spawn(serve(app.clone(), sockets))),
+            None => {
+                let serving = tokio::spawn(serve(app.clone(), sockets));
+                (app, Serving::Here(serving))
+            }
         };
         Self {
             serving,
