@@ -86,9 +86,19 @@ pub(crate) async fn show(
     token: &str,
     proofs: &[&str],
 ) -> Answer {
+    show_at(server, ORGS, (scheme, token), proofs).await
+}
+
+/// Shows a token at this path.
+pub(crate) async fn show_at(
+    server: &TestServer,
+    path: &str,
+    (scheme, token): (&str, &str),
+    proofs: &[&str],
+) -> Answer {
     let anonymous = server.anonymous();
     let request = anonymous
-        .request(Method::GET, ORGS)
+        .request(Method::GET, path)
         .header("authorization", format!("{scheme} {token}"));
     anonymous.send(with_proofs(request, proofs)).await
 }

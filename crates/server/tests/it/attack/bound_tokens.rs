@@ -9,9 +9,7 @@ use tokensmith_store::ClientMetadata;
 use tokensmith_testkit::{Answer, Service, TestServer};
 
 use super::{assert_alive, assert_refuses, audited};
-use crate::dpop::{Key, ask, challenges, change, show, url};
-
-const ORGS: &str = "/api/auth/organizations";
+use crate::dpop::{Key, ask, challenges, change, show_at, url};
 
 /// A service whose tokens are bound, and its key.
 async fn bound_service(server: &TestServer) -> (Service, Key, String) {
@@ -25,6 +23,16 @@ async fn bound_service(server: &TestServer) -> (Service, Key, String) {
     let answer = ask(server, &service, &[&key.proof(server, None)]).await;
     let token = answer.expect(200).text("access_token");
     (service, key, token)
+}
+
+/// What the service may read with its token.
+async fn group(server: &TestServer) -> String {
+    let alice = server.user("alice").await;
+    let org = alice.creates_organization("Activity").await;
+    format!(
+        "/api/auth/groups/{}",
+        alice.creates_group(&org, "Group").await
+    )
 }
 
 fn token_request(server: &TestServer) -> (String, i64) {
@@ -152,10 +160,12 @@ async fn row_309_the_host_that_a_request_names_is_not_the_address_of_the_server(
 async fn row_309_at_an_api_a_proof_names_request_and_token_and_is_of_the_tokens_key() {
     let server = TestServer::start().await;
     let (service, key, token) = bound_service(&server).await;
-    let proof = key.shows(&server, ("GET", ORGS), &token);
-    // The token is taken, and the service is told that this is for people.
-    show(&server, "DPoP", &token, &[&proof]).await.expect(403);
-    let url = self::url(&server, ORGS);
+    let path = group(&server).await;
+    let proof = key.shows(&server, ("GET", &path), &token);
+    show_at(&server, &path, ("DPoP", &token), &[&proof])
+        .await
+        .expect(200);
+    let url = self::url(&server, &path);
     let without_ath = Request {
         method: "GET",
         url: &url,
@@ -171,13 +181,13 @@ async fn row_309_at_an_api_a_proof_names_request_and_token_and_is_of_the_tokens_
         proof,
         key.0.prove(&without_ath, None).unwrap(),
         key.0.prove(&old, None).unwrap(),
-        key.shows(&server, ("GET", ORGS), &service.access_token),
-        key.shows(&server, ("POST", ORGS), &token),
+        key.shows(&server, ("GET", &path), &service.access_token),
+        key.shows(&server, ("POST", &path), &token),
         key.shows(&server, ("GET", "/api/auth/login"), &token),
-        Key::new().shows(&server, ("GET", ORGS), &token),
+        Key::new().shows(&server, ("GET", &path), &token),
         "nonsense".to_owned(),
     ] {
-        let answer = show(&server, "DPoP", &token, &[&bad]).await;
+        let answer = show_at(&server, &path, ("DPoP", &token), &[&bad]).await;
         assert_refuses(&answer);
         assert_eq!(answer.status, 401, "{bad}");
         let challenge = challenges(&answer).join("\n");
@@ -186,8 +196,8 @@ async fn row_309_at_an_api_a_proof_names_request_and_token_and_is_of_the_tokens_
             "{challenge}"
         );
     }
-    let two = [(); 2].map(|()| key.shows(&server, ("GET", ORGS), &token));
-    let answer = show(&server, "DPoP", &token, &[&two[0], &two[1]]).await;
+    let two = [(); 2].map(|()| key.shows(&server, ("GET", &path), &token));
+    let answer = show_at(&server, &path, ("DPoP", &token), &[&two[0], &two[1]]).await;
     assert_eq!(answer.status, 401);
     assert_eq!(audited(&server, "token_invalid").await.len(), 9);
     assert_alive(&server).await;
@@ -197,19 +207,29 @@ async fn row_309_at_an_api_a_proof_names_request_and_token_and_is_of_the_tokens_
 async fn row_310_a_bound_token_is_no_bearer_token_and_a_bearer_token_is_not_bound() {
     let server = TestServer::start().await;
     let (service, key, token) = bound_service(&server).await;
-    let proof = key.shows(&server, ("GET", ORGS), &token);
-    show(&server, "DPoP", &token, &[&proof]).await.expect(403);
-    let proof = key.shows(&server, ("GET", ORGS), &token);
+    let path = group(&server).await;
+    let proof = key.shows(&server, ("GET", &path), &token);
+    show_at(&server, &path, ("DPoP", &token), &[&proof])
+        .await
+        .expect(200);
+    let proof = key.shows(&server, ("GET", &path), &token);
     for proofs in [&[][..], &[proof.as_str()]] {
-        let answer = show(&server, "Bearer", &token, proofs).await;
+        let answer = show_at(&server, &path, ("Bearer", &token), proofs).await;
         assert_refuses(&answer);
         assert_eq!(answer.status, 401);
         assert!(challenges(&answer)[0].starts_with(r#"DPoP error="invalid_token""#));
     }
     let unbound = service.access_token.as_str();
-    let proof = key.shows(&server, ("GET", ORGS), unbound);
-    assert_eq!(show(&server, "DPoP", unbound, &[&proof]).await.status, 401);
-    show(&server, "Bearer", unbound, &[]).await.expect(403);
+    let proof = key.shows(&server, ("GET", &path), unbound);
+    assert_eq!(
+        show_at(&server, &path, ("DPoP", unbound), &[&proof])
+            .await
+            .status,
+        401
+    );
+    show_at(&server, &path, ("Bearer", unbound), &[])
+        .await
+        .expect(200);
     assert_eq!(audited(&server, "token_invalid").await.len(), 3);
     assert_alive(&server).await;
 }
@@ -218,9 +238,14 @@ async fn row_310_a_bound_token_is_no_bearer_token_and_a_bearer_token_is_not_boun
 async fn row_013_a_proof_is_no_access_token() {
     let server = TestServer::start().await;
     let (_, key, token) = bound_service(&server).await;
-    let proof = key.shows(&server, ("GET", ORGS), &token);
+    let path = group(&server).await;
+    let proof = key.shows(&server, ("GET", &path), &token);
+    show_at(&server, &path, ("DPoP", &token), &[&proof])
+        .await
+        .expect(200);
+    let proof = key.shows(&server, ("GET", &path), &token);
     for scheme in ["Bearer", "DPoP"] {
-        let answer = show(&server, scheme, &proof, &[&proof]).await;
+        let answer = show_at(&server, &path, (scheme, &proof), &[&proof]).await;
         assert_refuses(&answer);
         assert_eq!(answer.status, 401);
     }
