@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::{ClientId, Scope};
 
 use crate::{
-    AuditContext, AuditEvent, Operation, Row, Store, StoreError, Tx,
+    AuditContext, AuditEvent, Operation, Row, Store, StoreError, Timestamp, Tx,
     client::json,
     epoch,
     tx::{FromRow, values},
@@ -109,13 +109,11 @@ impl Operation for PutTrustedIssuer {
     type Outcome = bool;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-        const PUT: &str = "INSERT INTO trusted_issuers (issuer, record, updated_at) VALUES ($1, $2, $3)
-            ON CONFLICT (issuer) DO UPDATE SET record = excluded.record, updated_at = excluded.updated_at";
         const REPLACE: &str = "UPDATE trusted_issuers SET record = $1, updated_at = $2 WHERE issuer = $3 AND record = $4";
         let (id, record) = (&self.issuer.issuer, json(&self.issuer)?);
         let now = self.context.at;
         let won = match &self.before {
-            None => tx.won(PUT, values![id, &record, now]).await?,
+            None => self.issuer.put(tx, now).await?,
             Some(before) => {
                 let before = json(before)?;
                 tx.won(REPLACE, values![&record, now, id, &before]).await?
@@ -127,6 +125,16 @@ impl Operation for PutTrustedIssuer {
             tx.audit(&self.context, event);
         }
         Ok(won)
+    }
+}
+
+impl TrustedIssuer {
+    /// Writes the record as it should be, whether or not it existed.
+    pub(crate) async fn put(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        const PUT: &str = "INSERT INTO trusted_issuers (issuer, record, updated_at) VALUES ($1, $2, $3)
+            ON CONFLICT (issuer) DO UPDATE SET record = excluded.record, updated_at = excluded.updated_at";
+        let record = json(self)?;
+        tx.won(PUT, values![&self.issuer, &record, now]).await
     }
 }
 

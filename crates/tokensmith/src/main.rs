@@ -1,12 +1,14 @@
 //! The `tokensmith` command: one file per command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage (or, for
 //! `audit verify`, a log that was changed).
 
+mod apply;
 mod audit;
 mod backup;
 mod banner;
 mod client;
 mod config;
 mod data;
+mod declared;
 mod dev;
 mod group;
 mod import;
@@ -15,9 +17,11 @@ mod key;
 mod listing;
 mod migrate;
 mod org;
+mod permission;
 mod process;
 mod resource;
 mod role;
+mod scope;
 mod secret_input;
 mod serve;
 mod token;
@@ -55,9 +59,12 @@ enum Command {
     Org(org::OrgCommand),
     Group(group::GroupCommand),
     Role(role::RoleCommand),
+    Permission(permission::PermissionCommand),
     Client(client::ClientCommand),
     Resource(resource::ResourceCommand),
     Issuer(issuer::IssuerCommand),
+    Scope(scope::ScopeCommand),
+    Apply(apply::Apply),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
     Audit(audit::AuditCommand),
@@ -76,9 +83,12 @@ impl Command {
             Self::Org(command) => command.run(),
             Self::Group(command) => command.run(),
             Self::Role(command) => command.run(),
+            Self::Permission(command) => command.run(),
             Self::Client(command) => command.run(),
             Self::Resource(command) => command.run(),
             Self::Issuer(command) => command.run(),
+            Self::Scope(command) => command.run(),
+            Self::Apply(command) => command.run(),
             Self::Key(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Audit(command) => command.run(),

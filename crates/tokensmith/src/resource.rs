@@ -7,14 +7,15 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tokensmith_oauth2::{ResourceIndicator, Scope};
 use tokensmith_server::{extract::check_name, keys::check_declared};
-use tokensmith_store::{PutResource, Resource};
+use tokensmith_store::{DeclarationKind, PutResource, Resource};
 
 use crate::{
     data::{Data, Place},
+    declared::{self, Show, Which},
     listing::Listing,
 };
 
-/// Resources: list, declare.
+/// Resources: list, show, declare, delete.
 #[derive(Debug, Args)]
 pub(crate) struct ResourceCommand {
     #[command(subcommand)]
@@ -30,6 +31,10 @@ enum Action {
     /// Declare a resource, or declare it anew. A running server knows it within a second, and has a key for a new
     /// algorithm two seconds later
     Declare(Declare),
+    /// Show one
+    Show(Show),
+    /// Remove a resource that no client names any more
+    Delete(Which),
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +62,12 @@ impl ResourceCommand {
         self.place.run(async |data| match action {
             Action::List(listing) => list(data, &listing).await,
             Action::Declare(declare) => declare.run(data).await,
+            Action::Show(show) => declared::show(data, DeclarationKind::Resource, &show)
+                .await
+                .map(drop),
+            Action::Delete(which) => declared::delete(data, DeclarationKind::Resource, &which)
+                .await
+                .map(drop),
         })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -155,7 +155,12 @@ impl Administrator {
             .iter()
             .all(|grant| own.grant_types.contains(grant));
         let gives_role = client.role.is_none() || client.role == own.role;
+        let gives_life = match (client.access_token_seconds, own.access_token_seconds) {
+            (None, _) => own.access_token_seconds.is_none(),
+            (Some(life), own) => own.is_some_and(|own| life <= own),
+        };
         let checks = [
+            (gives_life, "a life of access tokens"),
             (gives_scope, "a scope"),
             (gives_resources, "a resource"),
             (gives_grants, "a grant"),

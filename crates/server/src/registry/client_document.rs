@@ -71,11 +71,16 @@ pub(super) fn read(
     let rotates = members.optional("rotates_refresh_tokens", "true or false");
     let is_active = members.optional("is_active", "true or false");
     let metadata = metadata(members);
-    check_metadata(members, auth_method, &metadata);
     let before = match before {
         Some(Declaration::Client(before)) => Some(before),
         _ => None,
     };
+    check_metadata(members, auth_method, &metadata);
+    let had = before.map(|before| before.auth_method);
+    if auth_method == AuthMethod::ClientSecretJwt && had != Some(auth_method) {
+        let sentence = "client_secret_jwt needs the secret itself, and only its hash is kept here.";
+        members.problem("token_endpoint_auth_method", sentence.to_owned());
+    }
     let client_id = client_id?;
     Some(Client {
         name: name.unwrap_or_else(|| client_id.to_string()),
@@ -155,10 +160,6 @@ fn check_metadata(members: &mut Members, method: AuthMethod, metadata: &ClientMe
     let has_keys = metadata.jwks.is_some() || metadata.jwks_uri.is_some();
     if method == AuthMethod::PrivateKeyJwt && !has_keys {
         members.problem(METHOD, "private_key_jwt needs jwks or jwks_uri.".to_owned());
-    }
-    if method == AuthMethod::ClientSecretJwt {
-        let sentence = "client_secret_jwt needs the secret itself, and only its hash is kept here.";
-        members.problem(METHOD, sentence.to_owned());
     }
     if let Err(error) = mtls::Registration::of(method, metadata) {
         members.problem(METHOD, format!("{}: {error}.", method.as_str()));

@@ -6,6 +6,7 @@ use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::ResourceIndicator;
 use tokensmith_store::{
     Declaration, DeclarationKind, Permission, Resource, Role, ScopeDeclaration, Timestamp,
+    TrustedIssuer,
 };
 
 use super::{
@@ -23,6 +24,7 @@ pub fn key_member(kind: DeclarationKind) -> &'static str {
         DeclarationKind::Scope | DeclarationKind::Permission | DeclarationKind::Role => "name",
         DeclarationKind::Resource => "identifier",
         DeclarationKind::Client => "client_id",
+        DeclarationKind::Issuer => "issuer",
     }
 }
 
@@ -45,6 +47,7 @@ pub fn document(declared: &Declaration) -> Document {
             "permissions": role.permissions, "includes": role.includes,
         }),
         Declaration::Client(client) => return client_document::document(client),
+        Declaration::Issuer(issuer) => json!(issuer),
     };
     without_nulls(object)
 }
@@ -76,6 +79,9 @@ pub fn read(
         DeclarationKind::Client => {
             let client = client_document::read(&mut members, before, now);
             client.map(|client| Declaration::Client(Box::new(client)))
+        }
+        DeclarationKind::Issuer => {
+            issuer(&mut members).map(|issuer| Declaration::Issuer(Box::new(issuer)))
         }
     };
     members.finish(read, kind.word())
@@ -171,4 +177,24 @@ pub(super) fn seconds(members: &mut Members) -> Option<i64> {
         members.problem(NAME, format!("{NAME} must be {FORM}."));
     }
     Some(seconds)
+}
+
+/// By the record's own type; each member is read alone first, so that what is wrong is named.
+fn issuer(members: &mut Members) -> Option<TrustedIssuer> {
+    let identifier: Option<String> = members.optional("issuer", "a text");
+    let identifier = members.required("issuer", identifier)?;
+    let mut good = Document::new();
+    good.insert("issuer".to_owned(), json!(identifier));
+    for (name, value) in members.rest() {
+        let mut alone = good.clone();
+        alone.insert(name.clone(), value);
+        match serde_json::from_value::<TrustedIssuer>(Value::Object(alone.clone())) {
+            Ok(_) => good = alone,
+            Err(error) if error.to_string().starts_with("unknown field") => {
+                members.problem(&name, format!("{name} is no member of an issuer."));
+            }
+            Err(_) => members.problem(&name, format!("{name} has the wrong type or value.")),
+        }
+    }
+    serde_json::from_value(Value::Object(good)).ok()
 }

@@ -6,8 +6,8 @@ use tokensmith_store::{
     AuditContext, ChangeDeclarations, Declaration, Declared as Outcome, Store, StoreError,
 };
 
-use super::{BUILT_IN, Step};
-use crate::config::Config;
+use super::{BUILT_IN, Step, check_issuer};
+use crate::{config::Config, fetch::Policy, keys::check_declared};
 
 /// Scopes that speak to this server (OpenID Connect Core §5.4, §11).
 const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -33,6 +33,10 @@ pub async fn write(
     steps: Vec<Step>,
     context: AuditContext,
 ) -> Result<Result<(), WriteRefusal>, StoreError> {
+    let problems = unfit(config, &steps);
+    if !problems.is_empty() {
+        return Ok(Err(WriteRefusal::Contradicts(problems)));
+    }
     let names = BUILT_IN.iter().chain(&OF_OPENID).copied();
     let built_in = names.chain([config.audience()]).map(str::to_owned);
     let longest = steps.iter().filter_map(|step| match &step.before {
@@ -54,4 +58,27 @@ pub async fn write(
         Outcome::ChangedMeanwhile(records) => Err(WriteRefusal::ChangedMeanwhile(records)),
         Outcome::Refused(sentences) => Err(WriteRefusal::Contradicts(sentences)),
     })
+}
+
+/// What this server's own configuration does not allow.
+fn unfit(config: &Config, steps: &[Step]) -> Vec<String> {
+    let policy = Policy::new(&config.fetch);
+    let check = |after: &Declaration| match after {
+        Declaration::Resource(resource) => check_declared(config, resource),
+        Declaration::Client(client) => match &client.metadata.jwks_uri {
+            None => Ok(()),
+            Some(uri) => policy.check(uri).map(drop).map_err(|error| {
+                format!(
+                    "client {}: jwks_uri {uri:?} is refused: {error}",
+                    client.client_id
+                )
+            }),
+        },
+        Declaration::Issuer(issuer) => check_issuer(issuer, &policy)
+            .map_err(|problem| format!("issuer {}: {problem}", issuer.issuer)),
+        _ => Ok(()),
+    };
+    let after = steps.iter().filter_map(|step| step.after.as_ref());
+    let problems = after.filter_map(|after| check(after).err());
+    problems.map(|problem| format!("{problem}.")).collect()
 }

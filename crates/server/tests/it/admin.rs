@@ -259,10 +259,39 @@ async fn what_does_not_fit_together_is_refused_and_changes_nothing() {
     ] {
         ops.post(&at(kind), body).await.expect_problem(422);
     }
+    assert_eq!(
+        server.app().store().configuration_epoch().await.unwrap(),
+        before
+    );
+}
+
+#[tokio::test]
+async fn what_the_registry_or_the_configuration_does_not_allow_is_409_and_changes_nothing() {
+    let server = TestServer::start().await;
+    let ops = admin(&server).await;
+    let before = server.app().store().configuration_epoch().await.unwrap();
     for (kind, body) in [
         ("scopes", json!({"name": "a", "implies": ["nothing"]})),
         ("roles", json!({"name": "r", "permissions": ["nothing"]})),
         ("clients", json!({"client_id": "c", "scope": "nothing"})),
+        // Whoever shares a secret could forge tokens for this server's own APIs.
+        (
+            "resources",
+            json!({"identifier": "https://api.activity.com", "signing_algorithm": "HS256"}),
+        ),
+        (
+            "clients",
+            json!({"client_id": "c", "jwks_uri": "https://127.0.0.1:22/"}),
+        ),
+        (
+            "clients",
+            json!({"client_id": "c", "jwks_uri": "https://169.254.169.254/"}),
+        ),
+        ("issuers", json!({"issuer": "https://ci.example.com"})),
+        (
+            "issuers",
+            json!({"issuer": "https://ci.example.com", "jwks_uri": "http://169.254.169.254/"}),
+        ),
         (
             "clients",
             json!({"client_id": "c", "resources": ["https://nowhere.example.com"]}),
@@ -531,6 +560,7 @@ async fn who_manages_clients_gives_and_takes_nothing_beyond_the_own_rights() {
         json!({"resources": ["https://api.example.com"]}),
         json!({"grant_types": ["refresh_token"]}),
         json!({"may_act": "team"}),
+        json!({"access_token_seconds": 86_400}),
     ] {
         let answer = team.patch(&at("clients/one"), more).await;
         answer.expect_problem(403);

@@ -82,7 +82,7 @@ impl Operation for ChangeDeclarations {
 impl ChangeDeclarations {
     async fn write(&self, tx: &mut Tx<'_>, change: &DeclarationChange) -> Result<(), StoreError> {
         match (&change.before, &change.after) {
-            (_, Some(after)) => rows::put(tx, after).await?,
+            (_, Some(after)) => rows::put(tx, after, self.context.at).await?,
             (Some(before), None) => {
                 rows::remove(tx, before).await?;
                 if let Declaration::Client(client) = before {
@@ -118,6 +118,8 @@ fn event(change: &DeclarationChange) -> Option<AuditEvent> {
         Declaration::Client(_) if !before => "client_registered",
         Declaration::Client(_) if after => "client_changed",
         Declaration::Client(_) => "client_removed",
+        Declaration::Issuer(_) if after => "trusted_issuer_changed",
+        Declaration::Issuer(_) => "trusted_issuer_removed",
     };
     let event = AuditEvent::new(word);
     let event = match record {

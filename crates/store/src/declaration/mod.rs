@@ -1,11 +1,11 @@
-//! The registry as one kind of thing: clients, resources, scopes, permissions and roles are declarations with a key,
+//! The registry as one kind of thing: clients, resources, scopes, permissions, roles and trusted issuers are declarations with a key,
 //! read by page and changed together in one transaction.
 
 mod change;
 mod references;
 mod rows;
 
-use crate::{Client, Permission, Resource, Role, ScopeDeclaration};
+use crate::{Client, Permission, Resource, Role, ScopeDeclaration, TrustedIssuer};
 
 pub use change::{ChangeDeclarations, DeclarationChange, Declared};
 
@@ -22,16 +22,19 @@ pub enum DeclarationKind {
     Role,
     /// Who may ask for tokens.
     Client,
+    /// Whose tokens stand for clients.
+    Issuer,
 }
 
 impl DeclarationKind {
     /// All of them, in an order in which each refers only to those before it.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Scope,
         Self::Resource,
         Self::Permission,
         Self::Role,
         Self::Client,
+        Self::Issuer,
     ];
 
     /// One of them, in words.
@@ -42,10 +45,11 @@ impl DeclarationKind {
             Self::Permission => "permission",
             Self::Role => "role",
             Self::Client => "client",
+            Self::Issuer => "issuer",
         }
     }
 
-    /// Several of them: the name of their table, of their path and of their part of a file.
+    /// Several of them: the name of their path and of their part of a file.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Scope => "scopes",
@@ -53,6 +57,7 @@ impl DeclarationKind {
             Self::Permission => "permissions",
             Self::Role => "roles",
             Self::Client => "clients",
+            Self::Issuer => "issuers",
         }
     }
 }
@@ -70,6 +75,8 @@ pub enum Declaration {
     Role(Role),
     /// A client.
     Client(Box<Client>),
+    /// A trusted issuer.
+    Issuer(Box<TrustedIssuer>),
 }
 
 impl Declaration {
@@ -81,6 +88,7 @@ impl Declaration {
             Self::Permission(_) => DeclarationKind::Permission,
             Self::Role(_) => DeclarationKind::Role,
             Self::Client(_) => DeclarationKind::Client,
+            Self::Issuer(_) => DeclarationKind::Issuer,
         }
     }
 
@@ -92,6 +100,7 @@ impl Declaration {
             Self::Permission(permission) => &permission.name,
             Self::Role(role) => &role.name,
             Self::Client(client) => client.client_id.as_str(),
+            Self::Issuer(issuer) => &issuer.issuer,
         }
     }
 }

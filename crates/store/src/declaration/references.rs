@@ -83,7 +83,7 @@ async fn read(tx: &mut Tx<'_>) -> Result<Names, StoreError> {
 }
 
 fn apply(names: &mut Names, change: &DeclarationChange) {
-    let of_kind = |kind| kind != DeclarationKind::Client;
+    let of_kind = |kind| !matches!(kind, DeclarationKind::Client | DeclarationKind::Issuer);
     if let Some(before) = change.before.as_ref().filter(|it| of_kind(it.kind())) {
         names.entry(before.kind()).or_default().remove(before.key());
     }
@@ -111,6 +111,8 @@ fn references(declared: &Declaration) -> Vec<(DeclarationKind, String)> {
             let scopes = all(DeclarationKind::Scope, &scopes);
             [scopes, all(DeclarationKind::Resource, &client.resources)].concat()
         }
+        // A rule for a client that is not there stands for nobody.
+        Declaration::Issuer(_) => Vec::new(),
     }
 }
 
@@ -192,7 +194,9 @@ async fn named_by_rows(
             "client",
         ),
         DeclarationKind::Role => (tx.by_engine(LITE_ROLE, PG_ROLE), json(&key)?, "user"),
-        DeclarationKind::Permission | DeclarationKind::Client => return Ok(Vec::new()),
+        DeclarationKind::Permission | DeclarationKind::Client | DeclarationKind::Issuer => {
+            return Ok(Vec::new());
+        }
     };
     let found: Vec<String> = tx
         .all(sql, values![&needle, 20 + changes.len() as i64])

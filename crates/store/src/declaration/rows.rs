@@ -2,7 +2,8 @@
 
 use super::{Declaration, DeclarationKind};
 use crate::{
-    Client, Permission, Resource, Role, ScopeDeclaration, Store, StoreError, Tx,
+    Client, Permission, Resource, Role, ScopeDeclaration, Store, StoreError, Timestamp,
+    TrustedIssuer, Tx,
     client::{self, json},
     tx::{FromRow, values},
 };
@@ -24,6 +25,7 @@ impl DeclarationKind {
             Self::Permission => const_str::concat!(PERMISSIONS, BY_NAME),
             Self::Role => const_str::concat!(ROLES, BY_NAME),
             Self::Client => const_str::concat!(client::COLUMNS, " WHERE client_id = $1"),
+            Self::Issuer => "SELECT record FROM trusted_issuers WHERE issuer = $1",
         }
     }
 
@@ -37,6 +39,9 @@ impl DeclarationKind {
                 client::COLUMNS,
                 " WHERE client_id > $1 ORDER BY client_id LIMIT $2"
             ),
+            Self::Issuer => {
+                "SELECT record FROM trusted_issuers WHERE issuer > $1 ORDER BY issuer LIMIT $2"
+            }
         }
     }
 
@@ -47,6 +52,7 @@ impl DeclarationKind {
             Self::Permission => "DELETE FROM permissions WHERE name = $1",
             Self::Role => "DELETE FROM roles WHERE name = $1",
             Self::Client => "DELETE FROM clients WHERE client_id = $1",
+            Self::Issuer => "DELETE FROM trusted_issuers WHERE issuer = $1",
         }
     }
 }
@@ -64,6 +70,11 @@ macro_rules! wrapped {
 fn clients(records: Vec<Client>) -> Vec<Declaration> {
     let boxed = records.into_iter().map(Box::new);
     boxed.map(Declaration::Client).collect()
+}
+
+fn issuers(records: Vec<TrustedIssuer>) -> Vec<Declaration> {
+    let boxed = records.into_iter().map(Box::new);
+    boxed.map(Declaration::Issuer).collect()
 }
 
 impl Store {
@@ -87,6 +98,7 @@ impl Store {
             }
             DeclarationKind::Role => wrapped!(self.all::<Role>(sql, row).await?, Role),
             DeclarationKind::Client => clients(self.all(sql, row).await?),
+            DeclarationKind::Issuer => issuers(self.all(sql, row).await?),
         };
         Ok(found.into_iter().next())
     }
@@ -112,6 +124,7 @@ impl Store {
             }
             DeclarationKind::Role => wrapped!(self.all::<Role>(sql, row).await?, Role),
             DeclarationKind::Client => clients(self.all(sql, row).await?),
+            DeclarationKind::Issuer => issuers(self.all(sql, row).await?),
         })
     }
 }
@@ -128,6 +141,7 @@ pub(super) async fn current(
         DeclarationKind::Permission => wrapped!(tx.all::<Permission>(sql, row).await?, Permission),
         DeclarationKind::Role => wrapped!(tx.all::<Role>(sql, row).await?, Role),
         DeclarationKind::Client => clients(tx.all(sql, row).await?),
+        DeclarationKind::Issuer => issuers(tx.all(sql, row).await?),
     };
     Ok(found.into_iter().next())
 }
@@ -148,13 +162,18 @@ pub(super) async fn remove(tx: &mut Tx<'_>, gone: &Declaration) -> Result<(), St
         .map(drop)
 }
 
-pub(super) async fn put(tx: &mut Tx<'_>, declared: &Declaration) -> Result<(), StoreError> {
+pub(super) async fn put(
+    tx: &mut Tx<'_>,
+    declared: &Declaration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     match declared {
         Declaration::Scope(scope) => scope.put(tx).await,
         Declaration::Resource(resource) => resource.put(tx).await,
         Declaration::Permission(permission) => put_permission(tx, permission).await,
         Declaration::Role(role) => put_role(tx, role).await,
         Declaration::Client(client) => client.put(tx).await,
+        Declaration::Issuer(issuer) => issuer.put(tx, now).await.map(drop),
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use tokensmith_oauth2::{ClientId, GrantType, RedirectUri, ResourceIndicator, Scope, Secret};
+use tokensmith_server::registry::BUILT_IN;
 use tokensmith_server::{
     client_auth::{hash_secret, new_secret, seal_secret},
     extract::check_name,
@@ -112,6 +113,7 @@ impl Create {
         for token in self
             .scope()?
             .iter()
+            .filter(|token| !BUILT_IN.contains(token))
             .filter(|token| scopes.iter().all(|scope| scope.name != **token))
         {
             eprintln!(

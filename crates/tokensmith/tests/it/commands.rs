@@ -195,7 +195,7 @@ fn organizations_and_groups_are_made_and_listed() {
         "{}",
         text(&refused.stderr)
     );
-    let roles = tokensmith().args(["role", "list"]).output().unwrap();
+    let roles = ground.run(["role", "in-organizations"]);
     assert_eq!(text(&roles.stdout).lines().count(), 1 + 3);
 }
 

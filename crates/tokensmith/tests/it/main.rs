@@ -10,6 +10,7 @@ mod files;
 mod import;
 mod key_files;
 mod keys;
+mod registry;
 mod running;
 mod serve;
 mod stopping;
