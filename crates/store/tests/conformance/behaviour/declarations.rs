@@ -41,6 +41,12 @@ fn resource(identifier: &str, scopes: &[&str]) -> Declaration {
     })
 }
 
+fn issuer(identifier: &str) -> Declaration {
+    let record =
+        serde_json::json!({"issuer": identifier, "jwks_uri": "https://ci.example.com/keys"});
+    Declaration::Issuer(Box::new(serde_json::from_value(record).expect("an issuer")))
+}
+
 fn client_of(id: &str) -> Declaration {
     let mut client = client(id);
     client.scope = "read".parse().expect("a scope");
@@ -80,6 +86,7 @@ fn everything() -> Vec<Declaration> {
         role("viewer", &["documents.read"], &[]),
         role("editor", &[], &["viewer"]),
         client_of("web"),
+        issuer("https://ci.example.com"),
     ]
 }
 
