@@ -7,6 +7,7 @@
 mod audit;
 mod auth_method;
 mod backup;
+mod browser_session;
 mod client;
 mod client_metadata;
 mod declaration;
@@ -22,6 +23,7 @@ mod lease;
 mod membership;
 mod operation;
 mod organization;
+mod organization_brand;
 mod refresh_family;
 mod refresh_token;
 mod resource;
@@ -46,6 +48,7 @@ pub use audit::{
 };
 pub use auth_method::AuthMethod;
 pub use backup::{BackedUp, back_up_sqlite};
+pub use browser_session::{CookieDigest, SetBrowserCookie};
 pub use client::{
     ChangeClient, Client, ClientChange, ClientSecret, PutClient, RegisterClient, Registered,
     RemoveClient, SecretHash,
@@ -70,6 +73,7 @@ pub use organization::{
     CreateOrganization, Membership, Organization, OrganizationCreation, OrganizationMember,
     OrganizationOfUser, OrganizationRole,
 };
+pub use organization_brand::{OrganizationBrand, PutOrganizationBrand};
 pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
 pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};

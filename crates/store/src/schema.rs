@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "token_service",
         include_str!("migrations/V2__token_service.sql"),
     ),
+    ("people", include_str!("migrations/V3__people.sql")),
 ];
 
 /// The schema this program works with.

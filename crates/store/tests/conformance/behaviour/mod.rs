@@ -1,10 +1,12 @@
 //! Part one: what each operation does, one caller at a time.
 
 mod audit;
+mod browsers;
 mod configuration;
 mod declarations;
 mod groups;
 mod imported;
+mod organization_brands;
 mod organizations;
 mod refresh_tokens;
 mod revocations;
