@@ -87,6 +87,8 @@ uuid_ids! {
     SessionId,
     /// A refresh token family's id: the first part of its tokens.
     FamilyId,
+    /// A mail's id: the event it tells of.
+    MailId,
 }
 
 #[cfg(test)]

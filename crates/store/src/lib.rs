@@ -24,6 +24,7 @@ mod membership;
 mod operation;
 mod organization;
 mod organization_brand;
+mod outbox;
 mod refresh_family;
 mod refresh_token;
 mod resource;
@@ -61,7 +62,7 @@ pub use error::StoreError;
 pub use exchange_rule::{ExchangeMode, ExchangeRule};
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
-pub use id::{FamilyId, GroupId, IdError, OrganizationId, SessionId, UserId};
+pub use id::{FamilyId, GroupId, IdError, MailId, OrganizationId, SessionId, UserId};
 pub use imported::{
     ImportAuditLine, ImportRefreshFamily, ImportSpentRefreshToken, ImportedRefreshToken,
     SPENT_BEFORE_IMPORT,
@@ -74,6 +75,7 @@ pub use organization::{
     OrganizationOfUser, OrganizationRole,
 };
 pub use organization_brand::{OrganizationBrand, PutOrganizationBrand};
+pub use outbox::{ClaimMail, ClaimedMail, Delivery, Mail, MailQueue, PutMail, SettleMail};
 pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
 pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};

@@ -16,16 +16,19 @@ pub enum Expired {
     EndedRefreshFamilies,
     /// Used identifiers whose carriers expired before the instant.
     UsedJtis,
+    /// Mail, sent or not, that was worth nothing any more before the instant.
+    Mail,
 }
 
 impl Expired {
     /// Everything there is to sweep.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Revocations,
         Self::Sessions,
         Self::RefreshFamilies,
         Self::EndedRefreshFamilies,
         Self::UsedJtis,
+        Self::Mail,
     ];
 }
 
@@ -61,12 +64,15 @@ impl Operation for Sweep {
             (SELECT rowid FROM used_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const JTIS_POSTGRES: &str = "DELETE FROM used_jtis WHERE (kind, digest) IN
             (SELECT kind, digest FROM used_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const MAIL: &str = "DELETE FROM outbox WHERE id IN
+            (SELECT id FROM outbox WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         let sql = match self.expired {
             Expired::Revocations => REVOCATIONS,
             Expired::Sessions => SESSIONS,
             Expired::RefreshFamilies => FAMILIES,
             Expired::EndedRefreshFamilies => ENDED,
             Expired::UsedJtis => tx.by_engine(JTIS_SQLITE, JTIS_POSTGRES),
+            Expired::Mail => MAIL,
         };
         tx.execute(sql, values![self.before, self.limit]).await
     }

@@ -18,6 +18,11 @@ type Check = (&'static str, &'static str);
 
 const CHECKS: &[Check] = &[
     (
+        "mail that is done has an outcome and keeps neither address nor text",
+        "SELECT id FROM outbox WHERE (done_at IS NULL) <> (outcome IS NULL)
+            OR (done_at IS NOT NULL AND (recipient <> '' OR length(sealed) > 0)) LIMIT 20",
+    ),
+    (
         "every organization has an owner",
         "SELECT o.id FROM organizations AS o WHERE NOT EXISTS
             (SELECT 1 FROM memberships AS m WHERE m.org_id = o.id AND m.role = 'owner') LIMIT 20",

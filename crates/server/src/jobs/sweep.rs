@@ -36,6 +36,7 @@ async fn sweep_all(app: &App, expired: Expired) -> Result<(), StartError> {
         Expired::RefreshFamilies => (now - KEPT, "refresh_families"),
         Expired::EndedRefreshFamilies => (now - KEPT, "ended_refresh_families"),
         Expired::UsedJtis => (now - CLOCK_DIFFERENCE, "used_jtis"),
+        Expired::Mail => (now - KEPT, "mail"),
     };
     loop {
         let removed = app

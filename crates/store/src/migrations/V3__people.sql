@@ -14,3 +14,21 @@ CREATE TABLE organization_brands (
     logo_type TEXT,
     logo BYTEA
 );
+
+-- Mail that waits to be sent, written with what caused it. `id` names the event, so an event makes one mail. `sealed`
+-- holds the message under the master key. What is done keeps neither address nor text, and goes when it expires.
+CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    template TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    done_at BIGINT,
+    outcome TEXT,
+    last_error TEXT
+);
+CREATE INDEX outbox_due ON outbox (due_at) WHERE done_at IS NULL;
+CREATE INDEX outbox_expiry ON outbox (expires_at);

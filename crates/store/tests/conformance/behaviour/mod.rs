@@ -8,6 +8,7 @@ mod groups;
 mod imported;
 mod organization_brands;
 mod organizations;
+mod outbox;
 mod refresh_tokens;
 mod revocations;
 mod sessions;
