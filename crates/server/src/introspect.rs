@@ -63,6 +63,13 @@ struct Introspection {
     roles: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
+    /// How the user signed in, and when (RFC 9470 §6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amr: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
     /// The key it is bound to (RFC 9449 §6.2, RFC 8705 §3.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
@@ -232,6 +239,9 @@ impl Introspection {
             org_id: claims.org_id,
             roles: claims.roles,
             sid: claims.sid,
+            acr: claims.acr,
+            amr: claims.amr,
+            auth_time: claims.auth_time,
             cnf: claims.cnf,
             act: claims.act,
         }

@@ -55,7 +55,7 @@ pub async fn revoke(
     Ok(response)
 }
 
-/// Ends one access token, in the name of its client.
+/// Ends one access token, in the name of its client. Says whether it was not ended before.
 ///
 /// # Errors
 /// When the store does not answer: then the token still works.
@@ -63,7 +63,7 @@ pub(crate) async fn end_access_token(
     app: &App,
     claims: &ShownClaims,
     context: &RequestContext,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let revoke = Revoke {
         kind: RevocationKind::Token,
         names: claims.names(),
@@ -71,7 +71,7 @@ pub(crate) async fn end_access_token(
         expires_at: Timestamp::from_seconds(claims.exp),
         context: context.audit(Some(format!("client:{}", claims.client_id))),
     };
-    app.store().write(revoke).await.map(drop)
+    app.store().write(revoke).await
 }
 
 impl Revocation<'_> {

@@ -55,6 +55,11 @@ fn accounts(app: App) -> Router<App> {
         .route("/api/auth/register", post(account::register))
         .route("/api/auth/refresh", post(session::refresh))
         .route("/api/auth/logout", post(session::logout))
+        .route(
+            "/api/auth/sessions",
+            get(session::list).delete(session::end_others),
+        )
+        .route("/api/auth/sessions/{session_id}", delete(session::end_one))
         .route(ORGS, get(orgs::list).post(orgs::create))
         .route(&org(""), get(orgs::show))
         .route(&org("/members"), get(orgs::list_members).post(orgs::add))

@@ -6,6 +6,7 @@
 
 mod audit;
 mod auth_method;
+mod authentication;
 mod backup;
 mod browser_session;
 mod client;
@@ -48,6 +49,7 @@ pub use audit::{
     ChainHead, RecordCheckpoint, TokenNames,
 };
 pub use auth_method::AuthMethod;
+pub use authentication::{AssuranceLevel, Authentication};
 pub use backup::{BackedUp, back_up_sqlite};
 pub use browser_session::{CookieDigest, SetBrowserCookie};
 pub use client::{
@@ -82,7 +84,10 @@ pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};
 pub use revocation::{RevocationKind, RevocationRecord, Revoke, TokenSubjects};
 pub use role::{Permission, Role};
 pub use schema::SCHEMA_VERSION;
-pub use session::{EndSession, EndSessionsOf, OpenSession, Session, SessionsEnded};
+pub use session::{
+    EndSession, EndSessionsOf, OpenSession, RenewAuthentication, Session, SessionOpening,
+    SessionsEnded, TouchSession,
+};
 pub use signing_key::{AddSigningKey, EraseSigningKey, RetireSigningKey, SigningKeyRecord};
 pub use standing::{ShownToken, Standing};
 pub use store::{Options, Store, Target};

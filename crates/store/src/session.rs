@@ -1,9 +1,12 @@
 //! Sessions: one sign-in of one user on one device. Whatever was granted in a session ends with it: its refresh
 //! token families in the same transaction, its access tokens by a line in the feed of revocations.
 
+use std::time::Duration;
+
 use crate::{
-    AuditContext, AuditEvent, Operation, OrganizationId, RefreshFamily, RevocationKind, Row,
-    SessionId, Store, StoreError, Timestamp, Tx, UserId,
+    AuditContext, AuditEvent, Authentication, Durability, Operation, OrganizationId, RefreshFamily,
+    RevocationKind, Row, SessionId, Store, StoreError, Timestamp, Tx, UserId,
+    client::json,
     refresh_family::{self, ended_event},
     revocation,
     tx::{FromRow, values},
@@ -22,12 +25,18 @@ pub struct Session {
     pub ip: Option<String>,
     /// With what.
     pub user_agent: Option<String>,
+    /// What people call that: a browser and a system.
+    pub device: String,
+    /// How the user last proved who they are in it.
+    pub authentication: Authentication,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When a token was last made in it.
+    /// When a token was last made in it, or a page shown.
     pub last_used_at: Timestamp,
-    /// From this instant on it is over.
+    /// From this instant on it is over, however busy.
     pub expires_at: Timestamp,
+    /// How long it may rest unused.
+    pub idle: Option<Duration>,
     /// When it was ended before that.
     pub ended_at: Option<Timestamp>,
     /// Why.
@@ -37,14 +46,35 @@ pub struct Session {
 impl Session {
     /// Whether it is neither ended nor over.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.ended_at.is_none() && now < self.expires_at
+        let is_idle = self
+            .idle
+            .is_some_and(|idle| self.last_used_at + idle <= now);
+        self.ended_at.is_none() && now < self.expires_at && !is_idle
     }
 }
 
 // A rotation writes only its family, so the last use of a session is read from its families.
 const COLUMNS: &str = "SELECT s.id, s.user_id, s.org_id, s.ip, s.user_agent, s.created_at,
-    (SELECT COALESCE(max(f.rotated_at), s.last_used_at) FROM refresh_families AS f WHERE f.session_id = s.id),
-    s.expires_at, s.ended_at, s.ended_reason FROM sessions AS s";
+    (SELECT COALESCE(max(f.rotated_at), 0) FROM refresh_families AS f WHERE f.session_id = s.id),
+    s.expires_at, s.ended_at, s.ended_reason, s.level, s.methods, COALESCE(s.authenticated_at, s.created_at),
+    s.device, s.idle_millis, s.last_used_at FROM sessions AS s";
+
+/// The condition under which the session `s` is live at the instant that this parameter holds.
+macro_rules! live {
+    ($now:literal) => {
+        concat!(
+            "s.ended_at IS NULL AND s.expires_at > ",
+            $now,
+            " AND (s.idle_millis IS NULL OR s.last_used_at + s.idle_millis > ",
+            $now,
+            " OR EXISTS (SELECT 1 FROM refresh_families AS f
+                WHERE f.session_id = s.id AND f.rotated_at + s.idle_millis > ",
+            $now,
+            "))"
+        )
+    };
+}
+pub(crate) use live;
 
 impl FromRow for Session {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
@@ -55,10 +85,15 @@ impl FromRow for Session {
             ip: row.opt_text(3)?,
             user_agent: row.opt_text(4)?,
             created_at: row.time(5)?,
-            last_used_at: row.time(6)?,
+            last_used_at: row.time(6)?.max(row.time(15)?),
             expires_at: row.time(7)?,
             ended_at: row.opt_time(8)?,
             ended_reason: row.opt_text(9)?,
+            authentication: Authentication::read(row, 10)?,
+            device: row.text(13)?,
+            idle: row
+                .opt_int(14)?
+                .map(|millis| Duration::from_millis(millis.unsigned_abs())),
         })
     }
 }
@@ -85,8 +120,9 @@ impl Store {
     ) -> Result<Vec<Session>, StoreError> {
         const LIVE: &str = const_str::concat!(
             COLUMNS,
-            " WHERE s.user_id = $1 AND s.ended_at IS NULL AND s.expires_at > $2
-            ORDER BY s.created_at DESC, s.id DESC LIMIT $3"
+            " WHERE s.user_id = $1 AND ",
+            live!("$2"),
+            " ORDER BY s.created_at DESC, s.id DESC LIMIT $3"
         );
         self.all(LIVE, values![user, now, limit]).await
     }
@@ -103,26 +139,46 @@ pub struct OpenSession {
     pub org_id: Option<OrganizationId>,
     /// What the user signed in with.
     pub user_agent: Option<String>,
-    /// When it is over.
+    /// What people call that.
+    pub device: String,
+    /// How the user proved who they are.
+    pub authentication: Authentication,
+    /// When it is over, however busy.
     pub expires_at: Timestamp,
+    /// How long it may rest unused.
+    pub idle: Option<Duration>,
     /// Who asked, when, and from where.
     pub context: AuditContext,
 }
 
-impl Operation for OpenSession {
-    /// Whether it was opened: not for a user who is unknown or was disabled in the meantime.
-    type Outcome = bool;
+/// What became of a session that was to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionOpening {
+    /// It is open.
+    Opened {
+        /// Whether the user has signed in before, but never on such a device, as far as is remembered.
+        is_new_device: bool,
+    },
+    /// The user is unknown, or was disabled in the meantime.
+    Refused,
+}
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+impl Operation for OpenSession {
+    type Outcome = SessionOpening;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<SessionOpening, StoreError> {
         // Writing the user's row first makes PostgreSQL run this before or after a `SetUserActive`, never beside it.
         const SIGN_IN: &str = "UPDATE users SET last_login_at = $1 WHERE id = $2 AND is_active = 1";
-        const OPEN: &str = "INSERT INTO sessions
-            (id, user_id, org_id, ip, user_agent, created_at, last_used_at, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
+        const OPEN: &str =
+            "INSERT INTO sessions (id, user_id, org_id, ip, user_agent, created_at, last_used_at,
+            expires_at, level, methods, authenticated_at, device, idle_millis)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11, $12)";
         let now = self.context.at;
         if !tx.won(SIGN_IN, values![now, &self.user_id]).await? {
-            return Ok(false);
+            return Ok(SessionOpening::Refused);
         }
+        let is_new_device = self.is_new_device(tx).await?;
+        let methods = json(&self.authentication.methods)?;
         let row = values![
             &self.id,
             &self.user_id,
@@ -131,12 +187,104 @@ impl Operation for OpenSession {
             self.user_agent.as_ref(),
             now,
             self.expires_at,
+            self.authentication.level.as_str(),
+            &methods,
+            self.authentication.at,
+            &self.device,
+            self.idle.map(millis),
         ];
         tx.execute(OPEN, row).await?;
+        tx.audit(&self.context, self.event(is_new_device));
+        Ok(SessionOpening::Opened { is_new_device })
+    }
+}
+
+impl OpenSession {
+    async fn is_new_device(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        const KNOWN: &str = "SELECT id FROM sessions WHERE user_id = $1 AND device = $2 LIMIT 1";
+        const ANY: &str = "SELECT id FROM sessions WHERE user_id = $1 LIMIT 1";
+        let known: Option<String> = tx
+            .first(KNOWN, values![&self.user_id, &self.device])
+            .await?;
+        if known.is_some() {
+            return Ok(false);
+        }
+        let any: Option<String> = tx.first(ANY, values![&self.user_id]).await?;
+        Ok(any.is_some())
+    }
+
+    fn event(&self, is_new_device: bool) -> AuditEvent {
         let mut event = AuditEvent::new("login_success")
             .user(&self.user_id)
-            .grant(&self.id);
+            .grant(&self.id)
+            .field("amr", self.authentication.methods.join(" "))
+            .field("device", &self.device);
+        if is_new_device {
+            event = event.field("new_device", true);
+        }
         event.org_id = self.org_id.as_ref().map(ToString::to_string);
+        event
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Notes that a session was used where no token was made, at most once a minute. What it did has its own line.
+#[derive(Debug)]
+pub struct TouchSession {
+    /// Which one.
+    pub id: SessionId,
+    /// The instant.
+    pub now: Timestamp,
+}
+
+impl Operation for TouchSession {
+    /// Whether it was written: not in the minute after the last time, nor for a session that is over.
+    type Outcome = bool;
+
+    fn durability(&self) -> Durability {
+        Durability::CrashSafe
+    }
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        const TOUCH: &str = "UPDATE sessions SET last_used_at = $1
+            WHERE id = $2 AND ended_at IS NULL AND expires_at > $1 AND last_used_at < $3";
+        let before = self.now - Duration::from_secs(60);
+        tx.won(TOUCH, values![self.now, &self.id, before]).await
+    }
+}
+
+/// Notes that the user proved in a session, once more, who they are.
+#[derive(Debug)]
+pub struct RenewAuthentication {
+    /// Which session.
+    pub id: SessionId,
+    /// How.
+    pub authentication: Authentication,
+    /// Who asked, and when.
+    pub context: AuditContext,
+}
+
+impl Operation for RenewAuthentication {
+    /// Whether the session was still there.
+    type Outcome = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+        const RENEW: &str =
+            "UPDATE sessions SET level = $1, methods = $2, authenticated_at = $3, last_used_at = $3
+            WHERE id = $4 AND ended_at IS NULL AND expires_at > $3 RETURNING user_id";
+        let proved = &self.authentication;
+        let methods = json(&proved.methods)?;
+        let row = values![proved.level.as_str(), &methods, proved.at, &self.id];
+        let Some(user): Option<String> = tx.first(RENEW, row).await? else {
+            return Ok(false);
+        };
+        let event = AuditEvent::new("reauthenticated")
+            .user(user)
+            .grant(&self.id)
+            .field("amr", proved.methods.join(" "));
         tx.audit(&self.context, event);
         Ok(true)
     }

@@ -2,8 +2,9 @@
 //! membership there. Read when a token is made, and again whenever one is shown to this server.
 
 use crate::{
-    FamilyId, OrganizationId, OrganizationRole, Row, SessionId, Store, StoreError, Timestamp,
-    UserId,
+    Authentication, FamilyId, OrganizationId, OrganizationRole, Row, SessionId, Store, StoreError,
+    Timestamp, UserId,
+    session::live,
     tx::{FromRow, values},
 };
 
@@ -16,6 +17,8 @@ pub struct Standing {
     pub role: Option<OrganizationRole>,
     /// The user's roles over the whole server.
     pub roles: Vec<String>,
+    /// How the user last proved in the session who they are.
+    pub authentication: Authentication,
 }
 
 impl FromRow for Standing {
@@ -24,6 +27,7 @@ impl FromRow for Standing {
             email: row.text(0)?,
             role: row.opt_word(1)?,
             roles: row.json(2)?,
+            authentication: Authentication::read(row, 3)?,
         })
     }
 }
@@ -58,11 +62,12 @@ impl Store {
         org: Option<&OrganizationId>,
         now: Timestamp,
     ) -> Result<Option<Standing>, StoreError> {
-        const READ: &str = "SELECT u.email, (SELECT m.role FROM memberships AS m
+        const READ: &str = const_str::concat!("SELECT u.email, (SELECT m.role FROM memberships AS m
                 JOIN organizations AS o ON o.id = m.org_id
-                WHERE m.org_id = $1 AND m.user_id = u.id AND o.is_active = 1), u.roles
+                WHERE m.org_id = $1 AND m.user_id = u.id AND o.is_active = 1), u.roles, s.level, s.methods,
+                COALESCE(s.authenticated_at, s.created_at)
             FROM users AS u JOIN sessions AS s ON s.user_id = u.id
-            WHERE u.id = $2 AND u.is_active = 1 AND s.id = $3 AND s.ended_at IS NULL AND s.expires_at > $4";
+            WHERE u.id = $2 AND u.is_active = 1 AND s.id = $3 AND ", live!("$4"));
         self.first(READ, values![org, user, session, now]).await
     }
 
@@ -78,11 +83,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<ShownToken>, StoreError> {
         // The first generation has no predecessor, so nobody asks whether its access token was used.
-        const READ: &str = "SELECT (SELECT count(*) FROM sessions AS s
-                WHERE s.id = $1 AND s.user_id = u.id AND s.ended_at IS NULL AND s.expires_at > $2),
+        const READ: &str = const_str::concat!("SELECT (SELECT count(*) FROM sessions AS s
+                WHERE s.id = $1 AND s.user_id = u.id AND ", live!("$2"), "),
             (SELECT max(f.id) FROM refresh_families AS f WHERE f.session_id = $1 AND f.current_jti = $3
                 AND f.generation > 1 AND f.successor_used_at IS NULL)
-            FROM users AS u WHERE u.id = $4 AND u.is_active = 1";
+            FROM users AS u WHERE u.id = $4 AND u.is_active = 1");
         self.first(READ, values![session, now, jti, user]).await
     }
 }

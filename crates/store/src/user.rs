@@ -65,6 +65,13 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+impl User {
+    /// The one role over the whole server that older clients read: the first, or `user`.
+    pub fn role(&self) -> &str {
+        self.roles.first().map_or("user", String::as_str)
+    }
+}
+
 const COLUMNS: &str =
     "SELECT id, email, username, password_hash, roles, is_active, email_verified_at,
     password_changed_at, last_login_at, created_at, updated_at FROM users";

@@ -67,6 +67,8 @@ section! {
     parts {
         /// Lifetimes and signatures of tokens.
         tokens: Tokens,
+        /// Sessions of signed-in users.
+        session: SessionSettings,
         /// TLS on the server's own sockets.
         tls: Tls,
         /// Client certificates (RFC 8705).
@@ -118,6 +120,16 @@ section! {
         /// Secret shared with older services that check HS256 tokens.
         /// Only resources marked as legacy get such tokens; it has no other use.
         legacy_shared_secret: Option<SharedSecret>,
+    }
+}
+
+section! {
+    /// Sessions of signed-in users.
+    pub struct SessionSettings at "session." {
+        /// Longest life of a session, however busy. Left out, `tokens.refresh_token_lifetime`.
+        lifetime: Option<Duration>,
+        /// A session that is not used for so long is over. Left out, only its lifetime ends it.
+        idle_lifetime: Option<Duration>,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The paths of the older services: routing alone, onto the same functions as the standard endpoints.
 
+mod account;
 mod machine;
 
 use axum::{
@@ -21,5 +22,6 @@ pub fn routes(app: App) -> Router<App> {
         .route_layer(from_fn_with_state(app, fields));
     Router::new()
         .route("/auth/login", post(login::login))
+        .merge(account::routes())
         .merge(machine)
 }

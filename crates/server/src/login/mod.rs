@@ -2,20 +2,20 @@
 //! the same work. Failures are limited per address and name, and a right password does not get past a reached limit.
 
 mod request;
-mod session;
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use tokensmith_oauth2::Secret;
-use tokensmith_store::{AuditEvent, PasswordHash, UpgradePasswordHash, User};
+use tokensmith_store::{AuditEvent, Authentication, PasswordHash, UpgradePasswordHash, User};
 
-use self::request::LoginRequest;
+pub use self::request::LoginRequest;
 use crate::{
     app::App,
     context::RequestContext,
     error::{ApiError, ApiJson},
     password::{Overloaded, Verdict},
     rate_limit::SignInAttempt,
+    session::{self, SignIn},
     token::UserTokens,
 };
 
@@ -29,9 +29,29 @@ pub async fn login(
     headers: HeaderMap,
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> Result<UserTokens, ApiError> {
+    sign_in(&app, &request, &headers, &context).await
+}
+
+/// Signs in by password.
+///
+/// # Errors
+/// As [`login`].
+pub async fn sign_in(
+    app: &App,
+    request: &LoginRequest,
+    headers: &HeaderMap,
+    context: &RequestContext,
+) -> Result<UserTokens, ApiError> {
     let org = request.check()?;
-    let user = by_password(&app, &request.email, &request.password, &context).await?;
-    session::begin(&app, &user, org, &headers, &context).await
+    let user = by_password(app, &request.email, &request.password, context).await?;
+    let proved = SignIn {
+        user: &user,
+        org: org.as_ref(),
+        authentication: &Authentication::password(context.now),
+        headers,
+    };
+    let subject = session::begin(app, proved, context).await?;
+    session::tokens(app, subject, context).await
 }
 
 /// Why a password did not open an account: the word of the audit line, never of the answer.

@@ -11,6 +11,7 @@ use crate::error::ApiError;
 const LONGEST_LOGIN: usize = 254;
 const LONGEST_PASSWORD_BYTES: usize = 1024;
 
+/// The body of a sign-in by password.
 #[derive(Deserialize)]
 pub struct LoginRequest {
     /// An e-mail address or a username.
@@ -21,6 +22,15 @@ pub struct LoginRequest {
 }
 
 impl LoginRequest {
+    /// A sign-in that names no organization.
+    pub fn new(login: String, password: Secret) -> Self {
+        Self {
+            email: login,
+            password,
+            org_id: None,
+        }
+    }
+
     /// The organization that was asked for, if the rest is acceptable.
     pub(super) fn check(&self) -> Result<Option<OrganizationId>, ApiError> {
         if self.email.is_empty() || self.email.len() > LONGEST_LOGIN {

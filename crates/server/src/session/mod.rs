@@ -1,4 +1,9 @@
-//! A session that is under way: `POST /api/auth/refresh` renews its tokens, `POST /api/auth/logout` ends it.
+//! Sessions, from the proved sign-in on: `POST /api/auth/refresh` renews their tokens, `POST /api/auth/logout` ends
+//! them all; `/api/auth/sessions` lists them and ends one or all others.
+
+mod begin;
+mod device;
+mod list;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
@@ -13,6 +18,9 @@ use crate::{
     registry::RegisteredClient,
     token::{UserTokens, account_client, issue_to_user, longest_user_token, present},
 };
+
+pub use begin::{SignIn, begin, tokens};
+pub use list::{Ended, end_one, end_others, list};
 
 /// The body of a renewal.
 #[derive(Deserialize)]

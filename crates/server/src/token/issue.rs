@@ -142,6 +142,9 @@ async fn mint(
         scopes: None,
         role: None,
         sid: None,
+        acr: None,
+        amr: None,
+        auth_time: None,
         grant_id: link.family.as_ref().map(FamilyId::as_str),
         cnf: of.confirmation,
         may_act: may_act(of),
@@ -162,6 +165,9 @@ async fn mint(
         claims.org_id = user.org_id.as_ref().map(|org| org.as_str());
         claims.roles = Some(roles(standing));
         claims.sid = Some(user.session_id.as_str());
+        claims.acr = Some(standing.authentication.level.as_str());
+        claims.amr = Some(&standing.authentication.methods);
+        claims.auth_time = Some(standing.authentication.at.as_seconds());
     } else if link.family.is_some() {
         claims.scopes = Some(of.scope.iter().collect());
         claims.role = of.client.client.role.as_deref();

@@ -45,6 +45,12 @@ pub(crate) struct ShownClaims {
     #[serde(default, deserialize_with = "present")]
     pub(crate) sid: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    pub(crate) acr: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) amr: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) auth_time: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
     pub(crate) grant_id: Option<String>,
     #[serde(default, deserialize_with = "present")]
     pub(crate) act: Option<Actor>,

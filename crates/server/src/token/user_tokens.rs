@@ -29,6 +29,13 @@ pub struct UserTokens {
     org_id: Option<OrganizationId>,
 }
 
+impl UserTokens {
+    /// Whom they are about.
+    pub fn user_id(&self) -> &UserId {
+        &self.user_id
+    }
+}
+
 impl IntoResponse for UserTokens {
     fn into_response(self) -> Response {
         let mut response = Json(self).into_response();

@@ -26,6 +26,7 @@ mod refresh;
 mod register;
 mod revocation_feed;
 mod revoke;
+mod sessions;
 mod signing;
 mod timeline;
 mod tls;

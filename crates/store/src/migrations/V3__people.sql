@@ -32,3 +32,11 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due ON outbox (due_at) WHERE done_at IS NULL;
 CREATE INDEX outbox_expiry ON outbox (expires_at);
+
+-- Sessions: how the user proved who they are (level and methods as in authentication.rs), on what, and how long the
+-- session may rest unused.
+ALTER TABLE sessions ADD COLUMN level TEXT NOT NULL DEFAULT 'aal1';
+ALTER TABLE sessions ADD COLUMN methods TEXT NOT NULL DEFAULT '["pwd"]';
+ALTER TABLE sessions ADD COLUMN authenticated_at BIGINT;
+ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN idle_millis BIGINT;

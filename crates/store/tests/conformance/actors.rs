@@ -177,15 +177,13 @@ impl Ground {
     }
 
     pub(crate) async fn open_session(&self, id: &SessionId, user: &UserId, now: Timestamp) -> bool {
+        let id = id.clone();
         let open = OpenSession {
-            id: id.clone(),
-            user_id: user.clone(),
-            org_id: None,
-            user_agent: Some("curl".into()),
-            expires_at: now + DAY,
-            context: at(now),
+            id,
+            ..new_session(user, now)
         };
-        self.store.write(open).await.expect("an answer")
+        let opening = self.store.write(open).await.expect("an answer");
+        opening != SessionOpening::Refused
     }
 
     pub(crate) async fn end_session(&self, id: &SessionId, now: Timestamp) -> SessionsEnded {
@@ -327,4 +325,24 @@ pub(crate) fn signing_key(kid: &str, signs_from: Timestamp) -> SigningKeyRecord 
         signs_until: None,
         published_until: None,
     }
+}
+
+/// A session of a day that was never used, by password. Its id is to be replaced.
+pub(crate) fn new_session(user: &UserId, now: Timestamp) -> OpenSession {
+    OpenSession {
+        id: session_of_nobody(),
+        user_id: user.clone(),
+        org_id: None,
+        user_agent: Some("curl".into()),
+        device: "curl".into(),
+        authentication: Authentication::password(now),
+        expires_at: now + DAY,
+        idle: None,
+        context: at(now),
+    }
+}
+
+fn session_of_nobody() -> SessionId {
+    let id = "01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f".parse();
+    id.expect("a canonical UUID")
 }

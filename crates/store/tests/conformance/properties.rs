@@ -199,16 +199,13 @@ impl World<'_> {
                 {
                     return String::new();
                 }
-                let (id, user_id, expires_at) = (session_id(s), user(u), self.now + DAY);
-                self.write(OpenSession {
-                    id,
-                    user_id,
-                    org_id: None,
-                    user_agent: None,
-                    expires_at,
+                let open = OpenSession {
+                    id: session_id(s),
+                    device: format!("device {u}"),
                     context,
-                })
-                .await
+                    ..new_session(&user(u), self.now)
+                };
+                self.write(open).await
             }
             Step::EndSession(s) => {
                 self.write(EndSession {

@@ -354,8 +354,8 @@ on_both_engines! {
                         let disable = SetUserActive { user_id, is_active: false, revoked_until: NOW, context };
                         return store.write(disable).await;
                     }
-                    let expires_at = NOW + DAY;
-                    store.write(OpenSession { id, user_id, org_id: None, user_agent: None, expires_at, context }).await
+                    let open = OpenSession { id, context, ..new_session(&user_id, NOW) };
+                    store.write(open).await.map(|opening| opening != SessionOpening::Refused)
                 }
             })
             .await;

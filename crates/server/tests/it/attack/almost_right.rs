@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{random_requests::People, wire::percent};
 
 /// Every path of the router with what it takes.
-pub(super) const ROUTES: [(&str, &[&str], Body); 34] = [
+pub(super) const ROUTES: [(&str, &[&str], Body); 42] = [
     (
         "/.well-known/oauth-authorization-server",
         &["GET"],
@@ -43,6 +43,26 @@ pub(super) const ROUTES: [(&str, &[&str], Body); 34] = [
         Body::Json(r#"{"refresh_token":"REFRESH"}"#),
     ),
     ("/api/auth/logout", &["POST"], Body::Nothing),
+    ("/api/auth/sessions", &["GET", "DELETE"], Body::Nothing),
+    ("/api/auth/sessions/SPARE", &["DELETE"], Body::Nothing),
+    (
+        "/api/oauth2/login",
+        &["POST"],
+        Body::Json(r#"{"username":"EMAIL","password":"PASSWORD"}"#),
+    ),
+    (
+        "/api/oauth2/refresh",
+        &["POST"],
+        Body::Json(r#"{"refresh_token":"REFRESH"}"#),
+    ),
+    ("/api/oauth2/logout", &["POST"], Body::Nothing),
+    ("/api/oauth2/sessions", &["GET", "DELETE"], Body::Nothing),
+    ("/api/oauth2/sessions/SPARE", &["DELETE"], Body::Nothing),
+    (
+        "/api/oauth2/revoke",
+        &["POST"],
+        Body::Json(r#"{"token":"REFRESH"}"#),
+    ),
     ("/token", &["POST"], Body::SignInForm),
     (
         "/refresh",

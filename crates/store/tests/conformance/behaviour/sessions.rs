@@ -46,6 +46,67 @@ on_both_engines! {
         assert_eq!(ground.store.sessions_of(&alice, NOW + HOUR, 2).await.unwrap().len(), 2);
     }
 
+    async fn a_session_that_rests_too_long_is_over_and_one_that_is_used_is_not(ground: &Ground) {
+        let alice = ground.user("alice").await;
+        let web = ground.client("web").await;
+        let open = async |id: &SessionId| {
+            let idle = Some(std::time::Duration::from_secs(3600));
+            let open = OpenSession { id: id.clone(), idle, ..new_session(&alice, NOW) };
+            ground.store.write(open).await.unwrap()
+        };
+        let (resting, rotating, touched) = (ground.id(), ground.id(), ground.id());
+        for id in [&resting, &rotating, &touched] {
+            open(id).await;
+        }
+        let family = ground.family(&web, Some((&alice, &rotating))).await;
+        let later = NOW + MINUTE * 50;
+        ground.rotate(&family, 1, later).await;
+        let touch = |now| TouchSession { id: touched.clone(), now };
+        assert!(ground.store.write(touch(later)).await.unwrap());
+        assert!(!ground.store.write(touch(later + MINUTE / 2)).await.unwrap(), "once a minute");
+        let store = &ground.store;
+        for (id, now, is_live) in [
+            (&resting, NOW + HOUR - MINUTE, true),
+            (&resting, NOW + HOUR, false),
+            (&rotating, NOW + HOUR, true),
+            (&touched, NOW + HOUR, true),
+            (&rotating, later + HOUR, false),
+            (&touched, later + HOUR, false),
+        ] {
+            assert_eq!(store.session(id).await.unwrap().unwrap().is_live(now), is_live, "{now}");
+            assert_eq!(store.standing(&alice, id, None, now).await.unwrap().is_some(), is_live, "{now}");
+            let shown = store.shown_token(&alice, Some(id), "jti", now).await.unwrap().unwrap();
+            assert_eq!(shown.session_is_live, is_live, "{now}");
+        }
+        assert_eq!(store.sessions_of(&alice, NOW + HOUR, 10).await.unwrap().len(), 2);
+    }
+
+    async fn a_device_is_new_when_the_user_signed_in_before_and_never_on_it(ground: &Ground) {
+        let alice = ground.user("alice").await;
+        let mut seen = Vec::new();
+        for device in ["Firefox on Linux", "Firefox on Linux", "Safari on iOS", "Safari on iOS"] {
+            let open = OpenSession { id: ground.id(), device: device.into(), ..new_session(&alice, NOW) };
+            seen.push(ground.store.write(open).await.unwrap());
+        }
+        let opened = |is_new_device| SessionOpening::Opened { is_new_device };
+        assert_eq!(seen, [opened(false), opened(false), opened(true), opened(false)]);
+    }
+
+    async fn a_session_remembers_how_and_when_its_user_was_authenticated(ground: &Ground) {
+        let alice = ground.user("alice").await;
+        let session = ground.session(&alice).await;
+        let read = async || ground.store.session(&session).await.unwrap().unwrap().authentication;
+        assert_eq!(read().await, Authentication::password(NOW));
+        let proved = Authentication::password(NOW).and("otp", NOW + MINUTE);
+        let renew = |now| RenewAuthentication { id: session.clone(), authentication: proved.clone(), context: at(now) };
+        assert!(ground.store.write(renew(NOW + MINUTE)).await.unwrap());
+        assert_eq!(read().await, proved);
+        let standing = ground.store.standing(&alice, &session, None, NOW + MINUTE).await.unwrap();
+        assert_eq!(standing.unwrap().authentication, proved);
+        ground.end_session(&session, NOW + HOUR).await;
+        assert!(!ground.store.write(renew(NOW + HOUR)).await.unwrap(), "it is over");
+    }
+
     async fn an_ended_session_takes_its_refresh_tokens_along(ground: &Ground) {
         let alice = ground.user("alice").await;
         let web = ground.client("web").await;

@@ -26,6 +26,7 @@ on_both_engines! {
             email: "alice@example.com".into(),
             role: None,
             roles: vec!["user".into()],
+            authentication: Authentication::password(NOW),
         };
         assert_eq!(stands(&alice, &session, NOW).await, Some(standing));
         assert_eq!(stands(&bob, &session, NOW).await, None);
