@@ -3,6 +3,7 @@
 
 use crate::{
     AuditContext, AuditEvent, Operation, Row, SessionId, Store, StoreError, Timestamp, Tx,
+    session::live,
     tx::{FromRow, values},
 };
 
@@ -26,9 +27,12 @@ impl Store {
         cookie: CookieDigest,
         now: Timestamp,
     ) -> Result<Option<SessionId>, StoreError> {
-        const LIVE: &str = "SELECT s.id FROM browser_sessions AS b
+        const LIVE: &str = const_str::concat!(
+            "SELECT s.id FROM browser_sessions AS b
             JOIN sessions AS s ON s.id = b.session_id JOIN users AS u ON u.id = s.user_id
-            WHERE b.digest = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND u.is_active = 1";
+            WHERE b.digest = $1 AND u.is_active = 1 AND ",
+            live!("$2")
+        );
         self.first(LIVE, values![cookie.0.as_slice(), now]).await
     }
 }
