@@ -14,6 +14,7 @@ use crate::{
     health::Readiness,
     keys::KeyRing,
     listen::{CertificateError, Certificates},
+    mail::Mailer,
     now::Clock,
     password::Hashing,
     rate_limit::Limits,
@@ -39,6 +40,7 @@ struct Inner {
     verified_tokens: VerifiedTokens,
     dpop_nonces: NonceKey,
     limits: Limits,
+    mailer: Mailer,
     feed_end: FeedEnd,
     clock: Clock,
     entropy: Entropy,
@@ -92,6 +94,7 @@ impl App {
         let key_sets = KeySets::new(Fetcher::new(&config.fetch));
         let started = std::time::Instant::now();
         let limits = Limits::new(&config)?;
+        let mailer = Mailer::new(&config)?;
         let inner = Inner {
             config,
             certificates,
@@ -105,6 +108,7 @@ impl App {
             verified_tokens,
             dpop_nonces,
             limits,
+            mailer,
             feed_end: FeedEnd::default(),
             clock,
             entropy,
@@ -172,6 +176,11 @@ impl App {
     /// How often callers may try.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Where mail goes.
+    pub fn mailer(&self) -> &Mailer {
+        &self.0.mailer
     }
 
     /// Where the feed of revocations ends.

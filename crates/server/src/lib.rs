@@ -29,6 +29,7 @@ pub mod keys;
 pub mod legacy;
 pub mod listen;
 pub mod login;
+pub mod mail;
 pub mod metadata;
 pub mod mtls;
 pub mod now;

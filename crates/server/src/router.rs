@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::{
     account, admin, app::App, authorization_audit, error::ApiError, groups, introspect, jwks,
-    legacy, login, metadata, orgs, rate_limit, revocations, revoke, session, status, token,
+    legacy, login, mail, metadata, orgs, rate_limit, revocations, revoke, session, status, token,
 };
 
 /// All routes of the server.
@@ -30,6 +30,7 @@ pub fn router(app: App) -> Router {
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
         .merge(accounts(app.clone()))
+        .merge(mail::routes(&app))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
     counted(routes, &app).with_state(app)

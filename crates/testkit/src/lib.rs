@@ -11,9 +11,11 @@ mod certificates;
 mod judged;
 mod process;
 mod server;
+mod smtp;
 
 pub use actor::{Anonymous, Service, User};
 pub use answer::Answer;
 pub use certificates::{Authority, Identity, Names};
 pub use process::process_log;
 pub use server::{SIGN_IN_PASSWORD, TestServer, Tls};
+pub use smtp::{Arrived, MailServer};

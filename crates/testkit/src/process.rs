@@ -199,7 +199,8 @@ fn toml(config: &Config) -> String {
 }
 
 /// The settings that [`secrets`] hands over.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
+    "mail.smtp_password",
     "master_key",
     "tokens.legacy_shared_secret",
     "redis_url",
@@ -214,6 +215,10 @@ fn secrets(config: &Config) -> Vec<(&'static str, String)> {
     if let Some(shared) = &config.tokens.legacy_shared_secret {
         let name = "TOKENSMITH_TOKENS__LEGACY_SHARED_SECRET";
         secrets.push((name, shared.secret().expose().to_owned()));
+    }
+    if let Some(password) = &config.mail.smtp_password {
+        let name = "TOKENSMITH_MAIL__SMTP_PASSWORD";
+        secrets.push((name, password.expose().to_owned()));
     }
     if let Some(url) = &config.redis_url {
         secrets.push(("TOKENSMITH_REDIS_URL", url.expose().to_owned()));

@@ -334,6 +334,33 @@ impl TestServer {
         records
     }
 
+    /// Waits until so many mails to this address were shown, and returns them, oldest first.
+    pub async fn mail_to(&self, address: &str, count: usize) -> Vec<serde_json::Value> {
+        const TRIES: usize = 600;
+        for _ in 0..TRIES {
+            let mails = self.mail_shown().await;
+            let to = |mail: &serde_json::Value| mail["to"] == address;
+            let mut mails: Vec<_> = mails.into_iter().filter(to).collect();
+            if mails.len() >= count {
+                mails.reverse();
+                return mails;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!(
+            "{address} never got {count} mails: {:?}",
+            self.mail_shown().await
+        );
+    }
+
+    /// The mails shown so far, newest first.
+    pub async fn mail_shown(&self) -> Vec<serde_json::Value> {
+        let shown = self.http.get(format!("{}/dev/mail.json", self.base));
+        let shown = shown.send().await.expect("the server answers");
+        let shown: serde_json::Value = shown.json().await.expect("JSON");
+        shown["mail"].as_array().cloned().unwrap_or_default()
+    }
+
     /// The words of the events in the audit log, oldest first.
     pub async fn audit_events(&self) -> Vec<String> {
         let records = self.audit().await;

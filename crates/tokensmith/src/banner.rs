@@ -26,6 +26,25 @@ pub(crate) fn print(app: &App) {
     );
 }
 
+/// Prints each mail that the server would have sent.
+pub(crate) async fn print_mail(app: App) {
+    let Some(screen) = app.mailer().screen() else {
+        return;
+    };
+    let mut newest = screen.newest();
+    let mut printed = 0;
+    while newest.changed().await.is_ok() {
+        for mail in screen.after(printed) {
+            let rule = "─".repeat(72);
+            println!(
+                "{rule}\nMail to {}: {}\n\n{}{rule}",
+                mail.to, mail.subject, mail.text
+            );
+            printed = mail.number;
+        }
+    }
+}
+
 struct Paint(bool);
 
 impl Paint {
@@ -59,6 +78,7 @@ fn links(app: &App, paint: &Paint) -> String {
             issuer.endpoint("/.well-known/openid-configuration"),
         ),
         ("keys", issuer.endpoint("/.well-known/jwks.json")),
+        ("mail", issuer.endpoint("/dev/mail")),
         ("health", issuer.endpoint("/health")),
         ("metrics", issuer.endpoint("/metrics")),
     ];

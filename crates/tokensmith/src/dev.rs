@@ -43,6 +43,7 @@ impl Dev {
         tokio::spawn(process::give_back_freed_memory());
         let app = start::open(config).await?;
         banner::print(&app);
+        tokio::spawn(banner::print_mail(app.clone()));
         start::serve(app, listeners, stop).await?;
         Ok(())
     }

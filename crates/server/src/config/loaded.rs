@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::section::{Problem, Reader};
-use super::{Config, layers, reference, tls, value};
+use super::{Config, layers, mail, reference, tls, value};
 
 /// Everything that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,7 @@ impl Loaded {
         let mut reader = layers::gather(file, env);
         refuse_unfit_to_serve(&mut reader);
         tls::refuse_contradictions(&mut reader);
+        mail::refuse_contradictions(&mut reader);
         let origins = reader
             .given
             .iter()

@@ -6,6 +6,7 @@ mod duration;
 mod layers;
 mod loaded;
 mod log_filter;
+mod mail;
 mod place;
 mod rate;
 mod reference;
@@ -27,6 +28,7 @@ use tokensmith_oauth2::Secret;
 
 pub use self::loaded::{ConfigError, Loaded};
 pub use self::log_filter::LogFilter;
+pub use self::mail::{MailDelivery, MailSettings, Sender, SmtpTls};
 pub use self::place::{Cidr, Database, Issuer};
 pub use self::rate::{NamedQuota, Quota, Rate};
 pub use self::reference::reference;
@@ -91,6 +93,8 @@ section! {
         otel: Otel,
         /// The audit log.
         audit: Audit,
+        /// Mail to users.
+        mail: MailSettings,
         /// Password hashing.
         hashing: Hashing,
         /// Sizes of caches.
@@ -361,6 +365,7 @@ impl Config {
         config.data_dir = data_dir.to_owned();
         config.default_audience = Some("https://api.activity.com".to_owned());
         config.log.format = LogFormat::Text;
+        config.mail.delivery = MailDelivery::Screen;
         config.demo = true;
         config
     }

@@ -46,6 +46,18 @@ impl Issuer {
         format!("{}{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }
 
+    /// The host alone, as a domain or an address.
+    pub fn host(&self) -> String {
+        let url = Url::parse(&self.0).ok();
+        let host = url.as_ref().and_then(Url::host_str);
+        host.unwrap_or("localhost").to_owned()
+    }
+
+    /// Whether only this machine reaches it.
+    pub fn is_loopback(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| is_loopback(&url))
+    }
+
     /// Whether browsers reach it over TLS, so that cookies may say `Secure`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")

@@ -80,6 +80,7 @@ macro_rules! through_from_str {
 
 through_from_str! {
     bool: "true or false";
+    u16: "a number from 0 to 65535";
     u32: "a whole number";
     NonZeroU32: "a whole number of at least 1";
     NonZeroUsize: "a whole number of at least 1";

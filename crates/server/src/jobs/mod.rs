@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod keys;
+mod mail;
 mod sweep;
 
 use std::{future::Future, time::Duration};
@@ -34,6 +35,7 @@ pub fn spawn(app: &App) -> JoinSet<()> {
     jobs.spawn(revocations::follow(app.clone()));
     let certificates = app.clone();
     jobs.spawn(async move { certificates.certificates().follow().await });
+    jobs.spawn(mail::send(app.clone()));
     jobs.spawn(keys::tend(job("signing-keys")));
     jobs.spawn(checkpoints::make(job("audit-checkpoints")));
     jobs.spawn(sweep::sweep(job("sweep")));

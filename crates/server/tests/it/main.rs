@@ -19,6 +19,7 @@ mod limits;
 mod limits_redis;
 mod login;
 mod machine;
+mod mail;
 mod matrix;
 mod mtls;
 mod orgs;

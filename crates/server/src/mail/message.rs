@@ -1,0 +1,119 @@
+//! The mails there are, one variant each. A message holds facts; what it says of them is written here once.
+//! Links begin with the configured issuer and nothing else: no request can move them (OWASP ASVS 4.1.3).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokensmith_oauth2::Secret;
+use tokensmith_store::Timestamp;
+
+use super::letter::{Button, Letter};
+use crate::config::Issuer;
+
+/// Links and codes end after this.
+pub const PROOF_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// A mail. Kept sealed until it is sent, because links and codes are secrets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Message {
+    /// Proves that a new account's address is its owner's.
+    VerifyEmail {
+        /// To be typed.
+        code: Shown,
+        /// To be clicked.
+        token: Shown,
+    },
+    /// Somebody registered an address that has an account.
+    AddressHasAccount,
+}
+
+/// A secret that this mail shows to its reader.
+#[derive(Clone, Debug)]
+pub struct Shown(pub Secret);
+
+impl Serialize for Shown {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::from(text)))
+    }
+}
+
+impl Shown {
+    fn text(&self) -> String {
+        self.0.expose().to_owned()
+    }
+}
+
+impl Message {
+    /// Its name, for operators and metrics.
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::VerifyEmail { .. } => "verify_email",
+            Self::AddressHasAccount => "address_has_account",
+        }
+    }
+
+    /// How long it is worth sending, where what it carries ends sooner than mail usually waits.
+    pub fn lifetime(&self) -> Option<Duration> {
+        match self {
+            Self::VerifyEmail { .. } => Some(PROOF_LIFETIME),
+            Self::AddressHasAccount => None,
+        }
+    }
+
+    /// What it says. `at` is when the event happened.
+    pub fn letter(&self, issuer: &Issuer, at: Timestamp) -> Letter {
+        let _ = at;
+        match self {
+            Self::VerifyEmail { code, token } => verify_email(issuer, code, token),
+            Self::AddressHasAccount => address_has_account(issuer),
+        }
+    }
+}
+
+/// The page at this path with a token that the URL-safe alphabet holds.
+fn link(issuer: &Issuer, path: &str, token: &Shown) -> String {
+    issuer.endpoint(&format!("{path}?token={}", token.0.expose()))
+}
+
+fn verify_email(issuer: &Issuer, code: &Shown, token: &Shown) -> Letter {
+    Letter {
+        subject: "Confirm your e-mail address".into(),
+        heading: "Confirm your e-mail address".into(),
+        paragraphs: vec![
+            "Enter this code, or use the link. Both work once, for 30 minutes.".into(),
+        ],
+        code: Some(code.text()),
+        button: Some(Button {
+            label: "Confirm this address",
+            url: link(issuer, "/verify", token),
+        }),
+        note:
+            "If you did not create an account, ignore this mail: without the code nothing happens."
+                .into(),
+    }
+}
+
+fn address_has_account(issuer: &Issuer) -> Letter {
+    Letter {
+        subject: "You already have an account".into(),
+        heading: "You already have an account".into(),
+        paragraphs: vec![
+            "Somebody, perhaps you, tried to create an account with this address. It has one already, and nothing was changed.".into(),
+            "If you forgot your password, ask for a new one.".into(),
+        ],
+        code: None,
+        button: Some(Button {
+            label: "Choose a new password",
+            url: issuer.endpoint("/forgot"),
+        }),
+        note: "If this was not you, there is nothing to do.".into(),
+    }
+}
