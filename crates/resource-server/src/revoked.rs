@@ -34,6 +34,9 @@ enum Kind {
     Session,
     User,
     Client,
+    Organization,
+    Authority,
+    Role,
 }
 
 /// Times are seconds since 1970.
@@ -59,6 +62,11 @@ pub(crate) struct Revoked {
     sessions: HashMap<String, Until>,
     users: HashMap<String, Until>,
     clients: HashMap<String, Until>,
+    organizations: HashMap<String, Until>,
+    /// Users whose tokens say what is no longer so.
+    authorities: HashMap<String, Until>,
+    /// Roles that mean something else since.
+    roles: HashMap<String, Until>,
     heard_at: Option<Instant>,
     cleared_at: u64,
 }
@@ -94,16 +102,22 @@ impl Revoked {
             Kind::Session => &mut self.sessions,
             Kind::User => &mut self.users,
             Kind::Client => &mut self.clients,
+            Kind::Organization => &mut self.organizations,
+            Kind::Authority => &mut self.authorities,
+            Kind::Role => &mut self.roles,
         }
     }
 
-    fn all(&mut self) -> [&mut HashMap<String, Until>; 5] {
+    fn all(&mut self) -> [&mut HashMap<String, Until>; 8] {
         [
             &mut self.tokens,
             &mut self.grants,
             &mut self.sessions,
             &mut self.users,
             &mut self.clients,
+            &mut self.organizations,
+            &mut self.authorities,
+            &mut self.roles,
         ]
     }
 
@@ -154,6 +168,26 @@ impl Revoked {
                     || has(&self.sessions, ancestor.sid.as_ref())
                     || has_since(&self.clients, Some(&ancestor.client_id))
             })
+            || self.makes_stale(token)
+    }
+
+    /// Whether what the token says of its user is no longer so. What was made of a token says it anew.
+    fn makes_stale(&self, token: &AccessToken) -> bool {
+        let Principal::User(user) = &token.principal else {
+            return false;
+        };
+        let since = |kind: &HashMap<String, Until>, subject: &str| {
+            kind.get(subject)
+                .is_some_and(|until| token.issued_at.is_none_or(|iat| iat <= until.revoked_at))
+        };
+        let says_something =
+            user.org_id.is_some() || !user.roles.is_empty() || !user.permissions.is_empty();
+        (says_something && since(&self.authorities, &user.sub))
+            || user
+                .org_id
+                .iter()
+                .any(|org| since(&self.organizations, org))
+            || user.roles.iter().any(|role| since(&self.roles, role))
     }
 }
 

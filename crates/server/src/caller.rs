@@ -298,6 +298,7 @@ async fn check_user(app: &App, user: &UserCaller, now: Timestamp) -> Result<(), 
         user: Some(user.user_id.as_str()),
         client: Some(user.client_id.as_str()),
         grant: user.grant_id.as_deref(),
+        organization: user.org_id.as_deref(),
         issued_at: user.issued_at,
     };
     let session = user.session_id.as_ref();

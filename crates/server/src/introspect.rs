@@ -13,16 +13,17 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, ErrorCode, Scope, Secret};
-use tokensmith_store::{AuditEvent, AuthMethod, RefreshFamily, TokenNames};
+use tokensmith_store::{AuditEvent, AuthMethod, OrganizationId, RefreshFamily, TokenNames};
 
 use crate::{
     app::App,
+    caller::{Caller, UserCaller},
     client_auth::AuthenticatedForm,
     context::RequestContext,
     error::{OAuthError, no_store},
     keys::INTROSPECTION_TYPE,
     registry::RegisteredClient,
-    token::{Audience, ShownClaims, access_token, may_act, refresh_family},
+    token::{Audience, ShownClaims, access_token, in_organization, may_act, refresh_family},
 };
 
 const SIGNED: HeaderValue = HeaderValue::from_static("application/token-introspection+jwt");
@@ -61,6 +62,8 @@ struct Introspection {
     org_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     /// How the user signed in, and when (RFC 9470 §6.2).
@@ -154,7 +157,38 @@ impl Question<'_> {
         if !may_act(self.app, claims, self.context.now).await? {
             return Ok(Introspection::default());
         }
-        Ok(Introspection::of_access_token(claims.clone()))
+        let mut answer = Introspection::of_access_token(claims.clone());
+        if let Some(Caller::User(user)) = claims.caller() {
+            answer = self.of_user(answer, &user).await?.unwrap_or_default();
+        }
+        Ok(answer)
+    }
+
+    /// What is said of a user is what is true now, not what the token says. `None` when the membership is over.
+    async fn of_user(
+        self,
+        answer: Introspection,
+        user: &UserCaller,
+    ) -> Result<Option<Introspection>, OAuthError> {
+        let org = user.org_id.as_deref().map(str::parse::<OrganizationId>);
+        let (Some(session), Ok(org)) = (&user.session_id, org.transpose()) else {
+            return Ok(None);
+        };
+        let (store, now) = (self.app.store(), self.context.now);
+        let standing = store
+            .standing(&user.user_id, session, org.as_ref(), now)
+            .await?;
+        let stands = standing.filter(|standing| org.is_none() || standing.role.is_some());
+        Ok(stands.map(|standing| {
+            let declared = self.app.registry().declared();
+            let authority = declared.authority(&standing.roles, in_organization(&standing));
+            Introspection {
+                username: Some(standing.email),
+                roles: Some(authority.roles),
+                permissions: Some(authority.permissions.into_iter().collect()),
+                ..answer
+            }
+        }))
     }
 
     fn may_learn_of(self, claims: &ShownClaims) -> bool {
@@ -238,6 +272,7 @@ impl Introspection {
             jti: Some(claims.jti),
             org_id: claims.org_id,
             roles: claims.roles,
+            permissions: None,
             sid: claims.sid,
             acr: claims.acr,
             amr: claims.amr,

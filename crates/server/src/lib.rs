@@ -40,6 +40,7 @@ pub mod rate_limit;
 pub mod registry;
 pub mod revocations;
 pub mod revoke;
+pub mod roles;
 pub mod router;
 pub mod session;
 pub mod start;

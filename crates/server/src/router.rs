@@ -10,7 +10,8 @@ use http::StatusCode;
 
 use crate::{
     account, admin, app::App, authorization_audit, error::ApiError, groups, introspect, jwks,
-    legacy, login, mail, metadata, orgs, rate_limit, revocations, revoke, session, status, token,
+    legacy, login, mail, metadata, orgs, rate_limit, revocations, revoke, roles, session, status,
+    token,
 };
 
 /// All routes of the server.
@@ -68,6 +69,15 @@ fn accounts(app: App) -> Router<App> {
             &org("/members/{user_id}"),
             patch(orgs::change).delete(orgs::remove),
         )
+        .route(
+            &org("/members/{user_id}/roles"),
+            get(orgs::list_roles).post(orgs::give_role),
+        )
+        .route(
+            &org("/members/{user_id}/roles/{role}"),
+            delete(orgs::take_role),
+        )
+        .route("/api/oauth2/me", get(roles::me))
         .route(&org("/groups"), get(groups::list).post(groups::create))
         .route(
             &group(""),

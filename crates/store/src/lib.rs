@@ -31,6 +31,7 @@ mod refresh_token;
 mod resource;
 mod revocation;
 mod role;
+mod role_assignment;
 mod schema;
 mod session;
 mod signing_key;
@@ -82,7 +83,8 @@ pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
 pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};
 pub use revocation::{RevocationKind, RevocationRecord, Revoke, TokenSubjects};
-pub use role::{Permission, Role};
+pub use role::{ADMIN_ROLE, EVERYTHING, Permission, RESERVED, Role, Roles, USERS};
+pub use role_assignment::{AssignRole, Giver, RoleAssignment};
 pub use schema::SCHEMA_VERSION;
 pub use session::{
     EndSession, EndSessionsOf, OpenSession, RenewAuthentication, Session, SessionOpening,

@@ -2,8 +2,10 @@
 //! what the actor may do is proved in the same transaction, after the organization was locked.
 
 use crate::{
-    AuditContext, AuditEvent, Operation, OrganizationId, OrganizationRole, StoreError, Tx, UserId,
+    AuditContext, AuditEvent, Operation, OrganizationId, OrganizationRole, RevocationKind,
+    StoreError, Timestamp, Tx, UserId,
     organization::{actor_is, lock},
+    revocation,
     tx::values,
 };
 
@@ -84,6 +86,8 @@ pub struct ChangeMemberRole {
     pub role: OrganizationRole,
     /// The user who acts; `None` for the operator.
     pub actor: Option<UserId>,
+    /// When the last access token issued so far has expired.
+    pub revoked_until: Timestamp,
     /// Who asked, and when.
     pub context: AuditContext,
 }
@@ -116,6 +120,7 @@ impl Operation for ChangeMemberRole {
         {
             return Ok(MembershipChange::LastOwner);
         }
+        stale(tx, user, self.revoked_until, &self.context).await?;
         let event = AuditEvent::new("member_role_changed")
             .org(org)
             .user(user)
@@ -136,6 +141,8 @@ pub struct RemoveMember {
     pub user_id: UserId,
     /// The user who acts; `None` for the operator.
     pub actor: Option<UserId>,
+    /// When the last access token issued so far has expired.
+    pub revoked_until: Timestamp,
     /// Who asked, and when.
     pub context: AuditContext,
 }
@@ -164,6 +171,7 @@ impl Operation for RemoveMember {
             return Ok(MembershipChange::LastOwner);
         }
         let groups = tx.execute(LEAVE_GROUPS, values![user, org]).await?;
+        stale(tx, user, self.revoked_until, &self.context).await?;
         let event = AuditEvent::new("member_removed")
             .org(org)
             .user(user)
@@ -188,4 +196,19 @@ impl RemoveMember {
             .max(OrganizationRole::Admin);
         actor_is(tx, &self.org_id, self.actor.as_ref(), least).await
     }
+}
+
+/// Tells the feed that tokens which say what this user may do are stale.
+pub(crate) async fn stale(
+    tx: &mut Tx<'_>,
+    user: &UserId,
+    until: Timestamp,
+    context: &AuditContext,
+) -> Result<(), StoreError> {
+    let feed = revocation::Feed {
+        kind: RevocationKind::Authority,
+        revoked_at: context.at,
+        expires_at: until,
+    };
+    revocation::publish(tx, &feed, &[user.to_string()]).await
 }

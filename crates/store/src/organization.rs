@@ -51,6 +51,22 @@ impl OrganizationRole {
     }
 }
 
+impl OrganizationRole {
+    /// The declared roles that say what this one permits beside the organization itself: its own and those below.
+    pub fn declared(self) -> &'static [&'static str] {
+        const ALL: [&str; 3] = [
+            "organization:owner",
+            "organization:admin",
+            "organization:member",
+        ];
+        match self {
+            Self::Owner => &ALL,
+            Self::Admin => &ALL[1..],
+            Self::Member => &ALL[2..],
+        }
+    }
+}
+
 impl FromStr for OrganizationRole {
     type Err = String;
 
@@ -85,6 +101,8 @@ pub struct Membership {
     pub user_id: UserId,
     /// As what.
     pub role: OrganizationRole,
+    /// Declared roles the user has in this organization beside it.
+    pub roles: Vec<String>,
     /// Since when.
     pub added_at: Timestamp,
     /// By whom, if it was a user.
@@ -110,7 +128,7 @@ pub struct OrganizationOfUser {
 }
 
 const COLUMNS: &str = "SELECT o.id, o.name, o.is_active, o.created_at, o.created_by";
-const MEMBERSHIP: &str = "SELECT m.org_id, m.user_id, m.role, m.added_at, m.added_by";
+const MEMBERSHIP: &str = "SELECT m.org_id, m.user_id, m.role, m.roles, m.added_at, m.added_by";
 
 impl FromRow for Organization {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
@@ -139,8 +157,9 @@ impl FromRow for Membership {
             org_id: row.word(0)?,
             user_id: row.word(1)?,
             role: row.word(2)?,
-            added_at: row.time(3)?,
-            added_by: row.opt_word(4)?,
+            roles: row.json(3)?,
+            added_at: row.time(4)?,
+            added_by: row.opt_word(5)?,
         })
     }
 }
@@ -149,7 +168,7 @@ impl FromRow for OrganizationMember {
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             membership: Membership::from_row(row)?,
-            email: row.text(5)?,
+            email: row.text(6)?,
         })
     }
 }

@@ -31,6 +31,9 @@ pub struct Resource {
     pub signing_algorithm: Option<String>,
     /// Life of its access tokens in seconds; `None`: the client's or the server's setting.
     pub access_token_seconds: Option<i64>,
+    /// What its access tokens say of a user beyond the ids: of `email`, `roles` and `permissions`; `None`: the first
+    /// two.
+    pub user_claims: Option<Vec<String>>,
     /// When it was declared.
     pub created_at: Timestamp,
 }
@@ -54,6 +57,10 @@ impl FromRow for Resource {
             signing_algorithm: row.opt_text(3)?,
             access_token_seconds: row.opt_int(4)?,
             created_at: row.time(5)?,
+            user_claims: match row.opt_text(6)? {
+                Some(list) => Some(serde_json::from_str(&list).map_err(StoreError::corrupt)?),
+                None => None,
+            },
         })
     }
 }
@@ -77,8 +84,8 @@ impl Store {
     /// When the database does not answer.
     pub async fn resources(&self) -> Result<Vec<Resource>, StoreError> {
         const ALL: &str =
-            "SELECT identifier, name, scopes, signing_algorithm, access_token_seconds, created_at
-            FROM resources ORDER BY identifier";
+            "SELECT identifier, name, scopes, signing_algorithm, access_token_seconds, created_at,
+            user_claims FROM resources ORDER BY identifier";
         self.all(ALL, &[]).await
     }
 }
@@ -155,11 +162,13 @@ impl Operation for PutResource {
 impl Resource {
     pub(crate) async fn put(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         const PUT: &str = "INSERT INTO resources
-            (identifier, name, scopes, signing_algorithm, access_token_seconds, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6)
+            (identifier, name, scopes, signing_algorithm, access_token_seconds, created_at, user_claims)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT (identifier) DO UPDATE SET name = excluded.name, scopes = excluded.scopes,
-                signing_algorithm = excluded.signing_algorithm, access_token_seconds = excluded.access_token_seconds";
+                signing_algorithm = excluded.signing_algorithm, access_token_seconds = excluded.access_token_seconds,
+                user_claims = excluded.user_claims";
         let scopes = json(&self.scopes)?;
+        let user_claims = self.user_claims.as_ref().map(json).transpose()?;
         let row = values![
             &self.identifier,
             &self.name,
@@ -167,6 +176,7 @@ impl Resource {
             self.signing_algorithm.as_ref(),
             self.access_token_seconds,
             self.created_at,
+            user_claims.as_ref(),
         ];
         tx.execute(PUT, row).await.map(drop)
     }

@@ -26,15 +26,25 @@ pub enum RevocationKind {
     User,
     /// Every token issued to a client up to then, by `client_id`.
     Client,
+    /// Every token in an organization that was issued up to then, by `org_id`.
+    Organization,
+    /// Every token that says what a user may do and was issued up to then, by `sub`: it is stale, the user is not
+    /// signed out. What is read anew at each use does not mind.
+    Authority,
+    /// Every token that says this role and was issued up to then: the role means something else now.
+    Role,
 }
 
 impl RevocationKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Token,
         Self::Grant,
         Self::Session,
         Self::User,
         Self::Client,
+        Self::Organization,
+        Self::Authority,
+        Self::Role,
     ];
 
     /// The stored word.
@@ -45,6 +55,9 @@ impl RevocationKind {
             Self::Session => "session",
             Self::User => "user",
             Self::Client => "client",
+            Self::Organization => "organization",
+            Self::Authority => "authority",
+            Self::Role => "role",
         }
     }
 }
@@ -99,6 +112,8 @@ pub struct TokenSubjects<'a> {
     pub user: Option<&'a str>,
     /// Its `client_id`.
     pub client: Option<&'a str>,
+    /// The organization it is in.
+    pub organization: Option<&'a str>,
     /// Its `iat`. Whole seconds, so a token made in the very second of a user's or client's revocation is refused.
     pub issued_at: Timestamp,
 }
@@ -127,7 +142,8 @@ impl Store {
         const FIND: &str = "SELECT id FROM revocations WHERE (kind = 'token' AND subject = $1)
             OR (kind = 'grant' AND subject = $2) OR (kind = 'session' AND subject = $3)
             OR (kind = 'user' AND subject = $4 AND revoked_at >= $5)
-            OR (kind = 'client' AND subject = $6 AND revoked_at >= $5) LIMIT 1";
+            OR (kind = 'client' AND subject = $6 AND revoked_at >= $5)
+            OR (kind = 'organization' AND subject = $7 AND revoked_at >= $5) LIMIT 1";
         let row = values![
             token.token,
             token.grant,
@@ -135,6 +151,7 @@ impl Store {
             token.user,
             token.issued_at,
             token.client,
+            token.organization,
         ];
         let found: Option<i64> = self.first(FIND, row).await?;
         Ok(found.is_some())
@@ -188,7 +205,7 @@ impl Operation for Revoke {
         // Of a user or a client, only a revocation of this very instant says the same.
         const KNOWN: &str =
             "SELECT id FROM revocations WHERE kind = $1 AND subject = $2 AND expires_at >= $3
-            AND (kind NOT IN ('user', 'client') OR revoked_at >= $4) LIMIT 1";
+            AND (kind IN ('token', 'grant', 'session') OR revoked_at >= $4) LIMIT 1";
         let row = values![
             self.kind.as_str(),
             &self.subject,
@@ -217,6 +234,9 @@ impl Revoke {
             RevocationKind::Grant | RevocationKind::Session => event.grant(&self.subject),
             RevocationKind::User => event.user(&self.subject),
             RevocationKind::Client => event.client(&self.subject),
+            RevocationKind::Organization => event.org(&self.subject),
+            RevocationKind::Authority => event.user(&self.subject),
+            RevocationKind::Role => event.field("role", &self.subject),
         };
         event.names(&self.names)
     }

@@ -15,10 +15,14 @@ pub struct Standing {
     pub email: String,
     /// The user's role in the organization asked about, if both are still there and the organization is active.
     pub role: Option<OrganizationRole>,
+    /// The user's declared roles in that organization.
+    pub org_roles: Vec<String>,
     /// The user's roles over the whole server.
     pub roles: Vec<String>,
     /// How the user last proved in the session who they are.
     pub authentication: Authentication,
+    /// When tokens that say what this user may do last became stale.
+    pub stale_at: Option<Timestamp>,
 }
 
 impl FromRow for Standing {
@@ -26,8 +30,13 @@ impl FromRow for Standing {
         Ok(Self {
             email: row.text(0)?,
             role: row.opt_word(1)?,
-            roles: row.json(2)?,
-            authentication: Authentication::read(row, 3)?,
+            org_roles: match row.opt_text(2)? {
+                Some(list) => serde_json::from_str(&list).map_err(StoreError::corrupt)?,
+                None => Vec::new(),
+            },
+            roles: row.json(3)?,
+            stale_at: row.opt_time(4)?,
+            authentication: Authentication::read(row, 5)?,
         })
     }
 }
@@ -62,11 +71,13 @@ impl Store {
         org: Option<&OrganizationId>,
         now: Timestamp,
     ) -> Result<Option<Standing>, StoreError> {
-        const READ: &str = const_str::concat!("SELECT u.email, (SELECT m.role FROM memberships AS m
-                JOIN organizations AS o ON o.id = m.org_id
-                WHERE m.org_id = $1 AND m.user_id = u.id AND o.is_active = 1), u.roles, s.level, s.methods,
-                COALESCE(s.authenticated_at, s.created_at)
+        const READ: &str = const_str::concat!("SELECT u.email, m.role, m.roles, u.roles,
+                (SELECT max(r.revoked_at) FROM revocations AS r
+                    WHERE r.kind = 'role' OR (r.kind = 'authority' AND r.subject = u.id)),
+                s.level, s.methods, COALESCE(s.authenticated_at, s.created_at)
             FROM users AS u JOIN sessions AS s ON s.user_id = u.id
+            LEFT JOIN memberships AS m ON m.org_id = $1 AND m.user_id = u.id
+                AND EXISTS (SELECT 1 FROM organizations AS o WHERE o.id = m.org_id AND o.is_active = 1)
             WHERE u.id = $2 AND u.is_active = 1 AND s.id = $3 AND ", live!("$4"));
         self.first(READ, values![org, user, session, now]).await
     }

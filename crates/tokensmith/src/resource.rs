@@ -54,6 +54,9 @@ struct Declare {
     /// Life of its access tokens in seconds; that of the client or the server when left out
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=86_400))]
     access_token_seconds: Option<i64>,
+    /// What its tokens say of a user, comma separated; email and roles when left out. Permissions bring roles along
+    #[arg(long, value_name = "CLAIMS", value_delimiter = ',', value_parser = ["email", "roles", "permissions"])]
+    user_claims: Option<Vec<String>>,
 }
 
 impl ResourceCommand {
@@ -97,6 +100,15 @@ async fn list(data: &Data, listing: &Listing) -> Result<()> {
     )
 }
 
+/// A change of a role reaches the tokens that say it, so who asks for permissions is told the roles, too.
+fn with_roles(mut claims: Vec<String>) -> Vec<String> {
+    claims.dedup();
+    if claims.iter().any(|claim| claim == "permissions") && !claims.iter().any(|c| c == "roles") {
+        claims.push("roles".to_owned());
+    }
+    claims
+}
+
 impl Declare {
     async fn run(self, data: &Data) -> Result<()> {
         let resource = self.resource(data)?;
@@ -135,6 +147,7 @@ impl Declare {
             scopes: scope.iter().map(str::to_owned).collect(),
             signing_algorithm: self.algorithm.clone(),
             access_token_seconds: self.access_token_seconds,
+            user_claims: self.user_claims.clone().map(with_roles),
             created_at: data.now,
         })
     }

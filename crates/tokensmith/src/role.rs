@@ -3,15 +3,19 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tokensmith_store::{DeclarationKind, OrganizationRole};
+use tokensmith_store::{
+    ADMIN_ROLE, AssignRole, DeclarationKind, Giver, OrganizationId, OrganizationRole,
+    RoleAssignment, Roles,
+};
 
 use crate::{
-    data::Place,
+    data::{Data, Place},
     declared::{self, Show, Which},
     listing::Listing,
+    user,
 };
 
 const KIND: DeclarationKind = DeclarationKind::Role;
@@ -37,6 +41,10 @@ enum Action {
     Set(Set),
     /// Remove a role that no user has and no other role includes
     Delete(Which),
+    /// Give a user a role, over the whole server or in an organization
+    Assign(Assignment),
+    /// Take a role from a user
+    Withdraw(Assignment),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +60,17 @@ struct Set {
     /// A role it includes; may be repeated, and replaces those before. `--include ''` for none
     #[arg(long = "include", value_name = "ROLE")]
     includes: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+struct Assignment {
+    /// The role
+    role: String,
+    /// Whose: e-mail address, username or id
+    user: String,
+    /// Id of the organization; without it, over the whole server
+    #[arg(long)]
+    org: Option<OrganizationId>,
 }
 
 impl RoleCommand {
@@ -75,8 +94,59 @@ impl RoleCommand {
                 declared::set(data, KIND, &set.name, members).await
             }
             Action::Delete(which) => declared::delete(data, KIND, &which).await,
+            Action::Assign(assignment) => assignment.run(data, true).await,
+            Action::Withdraw(assignment) => assignment.run(data, false).await,
         })
     }
+}
+
+impl Assignment {
+    async fn run(self, data: &Data, has: bool) -> Result<ExitCode> {
+        let user = user::find(data, &self.user).await?;
+        let (role, email) = (self.role.clone(), user.email);
+        let assign = AssignRole {
+            user_id: user.id,
+            org_id: self.org,
+            role: self.role,
+            has,
+            giver: Giver::Operator,
+            revoked_until: data.revoked_until(),
+            context: data.context(),
+        };
+        let verb = if has { "has" } else { "no longer has" };
+        match data.store.write(assign).await? {
+            RoleAssignment::Done => println!("{email} {verb} the role {role}"),
+            RoleAssignment::Already => println!("{email} already {verb} the role {role}"),
+            RoleAssignment::NoSuchUser => bail!("{email} is not a member of this organization"),
+            RoleAssignment::NoSuchOrganization => bail!("there is no such organization"),
+            RoleAssignment::NoSuchRole => bail!("{}", undeclared(&role)),
+            refusal => bail!("the role was not changed: {refusal:?}"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether these roles may be had over the whole server.
+///
+/// # Errors
+/// When one is not declared.
+pub(crate) async fn require_declared(data: &Data, roles: &[String]) -> Result<()> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let declared = Roles::new(data.store.roles().await?);
+    for role in roles {
+        ensure!(
+            role == ADMIN_ROLE || declared.has(role),
+            "{}",
+            undeclared(role)
+        );
+    }
+    Ok(())
+}
+
+fn undeclared(role: &str) -> String {
+    format!("no role {role:?} is declared: see `tokensmith role list` and `tokensmith role set`")
 }
 
 fn in_organizations(listing: &Listing) -> Result<ExitCode> {

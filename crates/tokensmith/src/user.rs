@@ -15,7 +15,7 @@ use tokensmith_store::{
 use crate::{
     data::{Data, Place},
     listing::Listing,
-    secret_input,
+    role, secret_input,
 };
 
 /// People who may sign in: list, create, disable, set a password.
@@ -132,6 +132,7 @@ impl Create {
         if let Some(username) = &self.username {
             rules::check_username(username).map_err(|error| anyhow!("{}", error.sentence()))?;
         }
+        role::require_declared(data, &self.roles).await?;
         let password = chosen_or_random(data, self.password_stdin)?;
         let id = UserId::from(data.entropy.uuid(data.now));
         let register = RegisterUser {

@@ -10,6 +10,7 @@ mod kind;
 mod records;
 mod rights;
 mod secrets;
+mod users;
 mod view;
 
 use axum::{
@@ -37,6 +38,11 @@ pub fn routes() -> Router<App> {
                 .patch(declarations::change)
                 .delete(declarations::remove),
         )
+        .route(
+            &path("users/{user_id}/roles"),
+            get(users::list).post(users::give),
+        )
+        .route(&path("users/{user_id}/roles/{role}"), delete(users::take))
         .route(&path("clients/{client_id}/secrets"), post(secrets::create))
         .route(
             &path("clients/{client_id}/secrets/{secret_id}"),

@@ -7,14 +7,14 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tokensmith_oauth2::{ErrorCode, Scope, challenge};
-use tokensmith_store::{Client, ClientMetadata, Declaration, DeclarationKind};
+use tokensmith_store::{Client, ClientMetadata, Declaration, DeclarationKind, Giver, UserId};
 
 use crate::{
     app::App,
     caller::Caller,
     context::RequestContext,
     error::ApiError,
-    registry::{ACCOUNT_CLIENT, ADMIN, CLIENTS, READ, RegisteredClient},
+    registry::{ACCOUNT_CLIENT, ADMIN, CLIENTS, READ, RegisteredClient, USERS},
 };
 
 /// How far somebody may go. Each holds what stands before it.
@@ -31,7 +31,7 @@ impl Level {
         let level = |token| match token {
             ADMIN => Self::Admin,
             CLIENTS => Self::Clients,
-            READ => Self::Read,
+            READ | USERS => Self::Read,
             _ => Self::Nothing,
         };
         tokens.into_iter().map(level).max().unwrap_or(Self::Nothing)
@@ -41,6 +41,10 @@ impl Level {
 /// A caller who may at least read.
 pub(super) struct Administrator {
     level: Level,
+    /// Whether users may be managed, within what the caller holds.
+    manages_users: bool,
+    /// The caller, if it is a user.
+    pub(super) user: Option<UserId>,
     /// What the token permits, with everything that follows from it.
     holds: Scope,
     client: std::sync::Arc<RegisteredClient>,
@@ -54,7 +58,7 @@ impl FromRequestParts<App> for Administrator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let Ok(context) = RequestContext::from_request_parts(parts, app).await;
-        let level = level(app, &caller).await?;
+        let (level, manages_users) = rights(app, &caller).await?;
         if level < Level::Read {
             return Err(lacks(READ));
         }
@@ -66,6 +70,8 @@ impl FromRequestParts<App> for Administrator {
         let client = client.ok_or_else(|| lacks(READ))?;
         Ok(Self {
             level,
+            manages_users,
+            user: caller.user_id().cloned(),
             holds: app.registry().declared().hierarchy.closure(scope),
             client,
             actor: caller.actor(),
@@ -74,20 +80,26 @@ impl FromRequestParts<App> for Administrator {
     }
 }
 
-async fn level(app: &App, caller: &Caller) -> Result<Level, ApiError> {
+/// How far the caller may go, and whether users may be managed.
+async fn rights(app: &App, caller: &Caller) -> Result<(Level, bool), ApiError> {
+    let of_scope = |scope: &Scope| {
+        let manages_users = scope.iter().any(|token| [ADMIN, USERS].contains(&token));
+        (Level::of(scope.iter()), manages_users)
+    };
     let user = match caller {
-        Caller::Service(service) => return Ok(Level::of(service.scope.iter())),
+        Caller::Service(service) => return Ok(of_scope(&service.scope)),
         Caller::User(user) => user,
     };
     let record = app.store().user(&user.user_id).await?;
     let roles = record.map(|record| record.roles).unwrap_or_default();
-    let declared = app.registry().declared();
-    let permissions = declared.permissions_of(&roles);
+    let permissions = app.registry().declared().permissions_of(&roles);
     let by_role = Level::of(permissions.iter().map(String::as_str));
+    let manages_users = permissions.contains(USERS);
     if user.client_id.as_str() == ACCOUNT_CLIENT {
-        return Ok(by_role);
+        return Ok((by_role, manages_users));
     }
-    Ok(by_role.min(Level::of(user.scope.iter())))
+    let (level, by_scope) = of_scope(&user.scope);
+    Ok((by_role.min(level), manages_users && by_scope))
 }
 
 fn lacks(scope: &'static str) -> ApiError {
@@ -113,6 +125,20 @@ impl Administrator {
             return Err(lacks(needed.1));
         }
         Ok(())
+    }
+
+    /// Who gives a role, if the caller may assign roles over the whole server. A service holds scopes, no permissions, so
+    /// it gives nothing unless it may everything.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn giver(&self) -> Result<Giver, ApiError> {
+        match &self.user {
+            Some(user) if self.manages_users => Ok(Giver::User(user.clone())),
+            None if self.level == Level::Admin => Ok(Giver::Operator),
+            Some(_) => Err(lacks(USERS)),
+            None => Err(lacks(ADMIN)),
+        }
     }
 
     /// Whether this record may be touched, as it is and as it should be.

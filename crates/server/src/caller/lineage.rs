@@ -35,6 +35,7 @@ pub(super) async fn check_ancestor(
         user: user.as_ref().map(UserId::as_str),
         client: Some(client_id.as_str()),
         grant: ancestor.grant_id.as_deref(),
+        organization: None,
         issued_at,
     };
     let (client, is_revoked) = tokio::try_join!(

@@ -46,6 +46,7 @@ fn resource(context: &AuditContext) -> Resource {
         scopes: Vec::new(),
         signing_algorithm: None,
         access_token_seconds: None,
+        user_claims: None,
         created_at: context.at,
     }
 }

@@ -7,4 +7,4 @@ mod path_id;
 
 pub use name::{check_description, check_name};
 pub use page::{Page, next_after};
-pub use path_id::{PathId, PathIds};
+pub use path_id::{PathId, PathIds, PathText};

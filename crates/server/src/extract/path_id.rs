@@ -31,6 +31,22 @@ impl<A: FromStr, B: FromStr, S: Send + Sync> FromRequestParts<S> for PathIds<A, 
     }
 }
 
+/// The text at a place in the path. One with a NUL names nothing: no record holds it and the database would not take it.
+pub struct PathText<const PLACE: usize>(pub String);
+
+impl<const PLACE: usize, S: Send + Sync> FromRequestParts<S> for PathText<PLACE> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = params(parts, state).await?;
+        let text: String = nth(&params, PLACE)?;
+        if text.contains('\0') {
+            return Err(nothing());
+        }
+        Ok(Self(text))
+    }
+}
+
 async fn params<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, ApiError> {
     RawPathParams::from_request_parts(parts, state)
         .await

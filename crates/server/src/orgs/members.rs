@@ -16,6 +16,7 @@ use crate::{
     context::RequestContext,
     error::{ApiError, ApiJson},
     extract::{Page, PathId, PathIds, next_after},
+    token::longest_user_token,
 };
 
 /// A member as the others see them.
@@ -142,6 +143,7 @@ pub async fn change(
         user_id: member.clone(),
         role: new.role,
         actor: Some(user.user_id.clone()),
+        revoked_until: context.now + longest_user_token(&app),
         context: context.audit(Some(user.actor())),
     };
     done(app.store().write(change).await?)?;
@@ -172,13 +174,14 @@ pub async fn remove(
         org_id: org,
         user_id: member,
         actor: Some(user.user_id.clone()),
+        revoked_until: context.now + longest_user_token(&app),
         context: context.audit(Some(user.actor())),
     };
     done(app.store().write(change).await?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn require_manager(
+pub(super) async fn require_manager(
     app: &App,
     org: &OrganizationId,
     user: &UserCaller,

@@ -4,6 +4,7 @@
 //! store proves them again in the transaction that changes something.
 
 mod members;
+mod roles;
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -14,6 +15,7 @@ use tokensmith_store::{
 };
 
 pub use members::{add, change, list as list_members, remove};
+pub use roles::{give as give_role, list as list_roles, take as take_role};
 
 use crate::{
     app::App,

@@ -18,6 +18,9 @@ use crate::extract::{check_description, check_name};
 /// A JSON object.
 pub type Document = Map<String, Value>;
 
+/// What a resource may ask to be told of a user in its access tokens.
+const USER_CLAIMS: [&str; 3] = ["email", "roles", "permissions"];
+
 /// The member that is the key of a kind.
 pub fn key_member(kind: DeclarationKind) -> &'static str {
     match kind {
@@ -38,6 +41,7 @@ pub fn document(declared: &Declaration) -> Document {
             "identifier": resource.identifier, "name": resource.name, "scopes": resource.scopes,
             "signing_algorithm": resource.signing_algorithm,
             "access_token_seconds": resource.access_token_seconds,
+            "user_claims": resource.user_claims,
         }),
         Declaration::Permission(permission) => json!({
             "name": permission.name, "description": permission.description,
@@ -153,6 +157,7 @@ fn resource(
             .ok_or("this server signs with no such algorithm")
     });
     let access_token_seconds = seconds(members);
+    let user_claims = user_claims(members);
     let created_at = match before {
         Some(Declaration::Resource(before)) => before.created_at,
         _ => now,
@@ -164,8 +169,29 @@ fn resource(
         scopes,
         signing_algorithm,
         access_token_seconds,
+        user_claims,
         created_at,
     })
+}
+
+/// `user_claims`: what tokens say of a user. Who asks for permissions is told the roles they come from, so that a change
+/// of a role reaches every token that rests on it.
+fn user_claims(members: &mut Members) -> Option<Vec<String>> {
+    const NAME: &str = "user_claims";
+    if !members.has(NAME) {
+        return None;
+    }
+    let mut claims = members.list(NAME, |text| {
+        let known = USER_CLAIMS.contains(&text);
+        known
+            .then_some(())
+            .ok_or("it is one of email, roles and permissions")
+    });
+    let (roles, permissions) = ("roles".to_owned(), "permissions".to_owned());
+    if claims.contains(&permissions) && !claims.contains(&roles) {
+        claims.push(roles);
+    }
+    Some(claims)
 }
 
 /// `access_token_seconds`: from 1 to a day.

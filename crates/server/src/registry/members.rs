@@ -37,6 +37,11 @@ impl Members {
             .ok()
     }
 
+    /// Whether a member is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// A text that the declaration's own rule reads.
     pub(super) fn parsed<T, E: std::fmt::Display>(
         &mut self,

@@ -4,6 +4,7 @@
 //! change is seen everywhere within [`EPOCH_INTERVAL`].
 
 mod account_client;
+mod authority;
 mod client_document;
 mod document;
 mod epoch;
@@ -15,7 +16,7 @@ mod trusted_issuer;
 mod write;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,18 +27,19 @@ use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use tokensmith_jose::Algorithm;
 use tokensmith_oauth2::{ClientId, Scope, ScopeHierarchy};
-use tokensmith_store::{Resource, Role, Store, StoreError};
+use tokensmith_store::{Resource, Roles, Store, StoreError};
 
 use crate::{app::StartError, config::Config};
 
 pub use account_client::{ACCOUNT_CLIENT, ensure_account_client};
+pub use authority::{Authority, InOrganization};
 pub use client_document::needs_secret;
 pub use document::{Document, document, key_member, read};
 pub use epoch::{EPOCH_INTERVAL, follow};
 pub use members::Problem;
 pub use plan::{MemberChange, Step};
 pub use registered_client::{RegisteredClient, assertion_keys};
-pub use rights::{ADMIN, ADMIN_ROLE, BUILT_IN, CLIENTS, READ, RESERVED};
+pub use rights::{ADMIN, ADMIN_ROLE, BUILT_IN, CLIENTS, READ, RESERVED, USERS};
 pub use trusted_issuer::{RegisteredIssuer, check_issuer};
 pub use write::{WriteRefusal, write};
 
@@ -58,7 +60,9 @@ pub struct Declared {
     pub scope_names: Vec<String>,
     resources: Vec<DeclaredResource>,
     issuers: HashMap<String, Arc<RegisteredIssuer>>,
-    roles: Vec<Role>,
+    roles: Roles,
+    /// Every declared permission.
+    permissions: Vec<String>,
 }
 
 /// A resource with what follows from it.
@@ -138,7 +142,11 @@ impl Declared {
             let implied: Vec<&str> = scope.implies.iter().map(String::as_str).collect();
             (scope.name.as_str(), implied)
         });
-        let built_in = [(ADMIN, vec![CLIENTS]), (CLIENTS, vec![READ])];
+        let built_in = [
+            (ADMIN, vec![CLIENTS, USERS]),
+            (CLIENTS, vec![READ]),
+            (USERS, vec![READ]),
+        ];
         let declared = declared.chain(built_in);
         let hierarchy = ScopeHierarchy::new(declared).map_err(|error| {
             StartError::Declared(format!("the declared scopes are not usable: {error}"))
@@ -149,6 +157,7 @@ impl Declared {
             .into_iter()
             .map(DeclaredResource::from_record)
             .collect::<Result<_, _>>()?;
+        let permissions = store.permissions().await?.into_iter();
         let issuers = store.trusted_issuers().await?.into_iter();
         let issuers = issuers.map(|record| {
             let id = record.issuer.clone();
@@ -159,7 +168,8 @@ impl Declared {
             scope_names: scopes.into_iter().map(|scope| scope.name).collect(),
             resources,
             issuers: issuers.collect(),
-            roles: store.roles().await?,
+            roles: Roles::new(store.roles().await?),
+            permissions: permissions.map(|permission| permission.name).collect(),
         })
     }
 
@@ -168,23 +178,9 @@ impl Declared {
         self.issuers.get(identifier)
     }
 
-    /// Everything that these roles permit, with the roles they include. A name that is not declared permits nothing.
-    pub fn permissions_of(&self, roles: &[String]) -> BTreeSet<String> {
-        let (mut open, mut seen) = (roles.to_vec(), BTreeSet::new());
-        let mut permissions = BTreeSet::new();
-        while let Some(name) = open.pop() {
-            if !seen.insert(name.clone()) {
-                continue;
-            }
-            if name == ADMIN_ROLE {
-                permissions.insert(ADMIN.to_owned());
-            }
-            for role in self.roles.iter().filter(|role| role.name == name) {
-                permissions.extend(role.permissions.iter().cloned());
-                open.extend(role.includes.iter().cloned());
-            }
-        }
-        permissions
+    /// Whether a role of this name may be had over the whole server.
+    pub fn has_role(&self, name: &str) -> bool {
+        name == ADMIN_ROLE || self.roles.has(name)
     }
 
     /// The resource with exactly this identifier.

@@ -33,6 +33,9 @@ pub struct AccessTokenClaims<'a> {
     /// The user's role in that organization and roles over the whole server; absent for a service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<&'a str>>,
+    /// What the user may do, for resources that ask for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<&'a str>>,
     /// The scope as a list: in the tokens of a client's own family, for the older machine-to-machine services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<&'a str>>,

@@ -11,13 +11,14 @@ use super::{
     access_token::MayAct,
     confirmation,
     family::{self, Link},
-    narrow, standing,
+    narrow,
+    standing::{self, in_organization},
 };
 use crate::{
     app::App,
     context::RequestContext,
     error::OAuthError,
-    registry::{DeclaredResource, RegisteredClient},
+    registry::{Authority, DeclaredResource, RegisteredClient},
 };
 
 /// A client's own setting may make a user's token live this long at most.
@@ -125,7 +126,8 @@ async fn mint(
     context: &RequestContext,
 ) -> Result<AccessToken, OAuthError> {
     let lifetime = lifetime(of, link, context.now);
-    let iat = context.now.as_seconds();
+    let now = context.now.as_seconds();
+    let authority = authority(of);
     let mut claims = AccessTokenClaims {
         iss: of.app.config().issuer.as_str(),
         sub: of.client.client.client_id.as_str(),
@@ -133,12 +135,13 @@ async fn mint(
         scope: of.scope,
         r#type: "access",
         aud: [of.audience],
-        iat,
-        exp: iat.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)),
+        iat: issued_at(of.standing, context.now),
+        exp: now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)),
         jti: &link.jti,
         email: None,
         org_id: None,
         roles: None,
+        permissions: None,
         scopes: None,
         role: None,
         sid: None,
@@ -161,9 +164,15 @@ async fn mint(
     }
     if let (Subject::User(user), Some(standing)) = (of.subject, of.standing) {
         claims.sub = user.user_id.as_str();
-        claims.email = Some(&standing.email);
+        claims.email = asks_for(of, "email").then_some(&standing.email);
         claims.org_id = user.org_id.as_ref().map(|org| org.as_str());
-        claims.roles = Some(roles(standing));
+        if asks_for(of, "roles") {
+            claims.roles = Some(authority.roles.iter().map(String::as_str).collect());
+        }
+        if asks_for(of, "permissions") {
+            let permissions = authority.permissions.iter().map(String::as_str);
+            claims.permissions = Some(permissions.collect());
+        }
         claims.sid = Some(user.session_id.as_str());
         claims.acr = Some(standing.authentication.level.as_str());
         claims.amr = Some(&standing.authentication.methods);
@@ -179,15 +188,32 @@ async fn mint(
     })
 }
 
-/// The role in the organization first, then those over the whole server, none of them twice.
-fn roles(standing: &Standing) -> Vec<&str> {
-    let mut roles: Vec<&str> = standing.role.iter().map(|role| role.as_str()).collect();
-    for role in &standing.roles {
-        if !roles.contains(&role.as_str()) {
-            roles.push(role);
-        }
+/// What the user may do, if the token says anything of it.
+fn authority(of: &Minting<'_>) -> Authority {
+    let (Some(standing), true) = (of.standing, asks_for(of, "roles")) else {
+        return Authority::default();
+    };
+    let org = in_organization(standing);
+    of.app.registry().declared().authority(&standing.roles, org)
+}
+
+/// Whether the resource is told this of a user. One that never said what it needs is told what the contract of the
+/// account endpoints promises.
+fn asks_for(of: &Minting<'_>, claim: &str) -> bool {
+    let asked = of.resource.map(|resource| &resource.resource.user_claims);
+    match asked {
+        Some(Some(claims)) => claims.iter().any(|asked| asked == claim),
+        _ => claim != "permissions",
     }
-    roles
+}
+
+/// When the token was made, as it says. Tokens that say what a user may do and were made in the second of a change of that
+/// are refused everywhere, so one that knows of the change says the next.
+fn issued_at(standing: Option<&Standing>, now: Timestamp) -> i64 {
+    let stale = standing.and_then(|standing| standing.stale_at);
+    let first_good = stale.map_or(i64::MIN, |at| at.as_seconds().saturating_add(1));
+    // Never far ahead: clocks of nodes may differ by a little.
+    now.as_seconds().max(first_good).min(now.as_seconds() + 5)
 }
 
 async fn sign(

@@ -43,6 +43,7 @@ pub use jwt_bearer::Source;
 pub use refresh_secret::{PresentedToken, RefreshRoot};
 pub use refresh_token::present;
 pub(crate) use shown::{Audience, ShownClaims, access_token, may_act, refresh_family};
+pub(crate) use standing::in_organization;
 pub use user_tokens::{UserTokens, account_client, issue_to_user};
 pub use verified::VerifiedTokens;
 

@@ -5,7 +5,11 @@ use tokensmith_oauth2::{ClientId, ErrorCode};
 use tokensmith_store::{Standing, Timestamp};
 
 use super::Subject;
-use crate::{app::App, error::OAuthError, registry::RegisteredClient};
+use crate::{
+    app::App,
+    error::OAuthError,
+    registry::{InOrganization, RegisteredClient},
+};
 
 /// What is true of the user a token is about; `None` for a client's own token.
 ///
@@ -40,6 +44,13 @@ pub(super) async fn standing(
         return Err(over("membership_over"));
     }
     Ok(Some(standing))
+}
+
+/// What the standing says of the organization asked about.
+pub(crate) fn in_organization(standing: &Standing) -> Option<InOrganization<'_>> {
+    let role = standing.role?;
+    let roles = &standing.org_roles;
+    Some(InOrganization { role, roles })
 }
 
 /// The service that a token is about, when another client gets it.

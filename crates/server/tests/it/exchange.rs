@@ -151,6 +151,7 @@ pub(crate) async fn declare(server: &TestServer, identifier: &str, scopes: &[&st
         scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         signing_algorithm: None,
         access_token_seconds: None,
+        user_claims: None,
         created_at: server.now(),
     };
     let context = AuditContext::operator(server.now());

@@ -448,6 +448,7 @@ async fn allow_resource(server: &TestServer, service: &Service, identifier: &str
         scopes: Vec::new(),
         signing_algorithm: None,
         access_token_seconds: None,
+        user_claims: None,
         created_at: server.now(),
     };
     let (store, context) = (server.app().store(), AuditContext::operator(server.now()));

@@ -121,6 +121,7 @@ pub(crate) async fn declare_chat(server: &TestServer) {
             scopes: Vec::new(),
             signing_algorithm: None,
             access_token_seconds: None,
+            user_claims: None,
             created_at: server.now(),
         },
         context: AuditContext::operator(server.now()),
@@ -162,7 +163,7 @@ async fn an_access_token_of_a_user_is_described_to_its_audience() {
         "active": true, "token_type": "Bearer", "type": "access",
         "scope": "email openid profile", "client_id": "tokensmith-account",
         "username": "alice@example.com", "sub": alice.id.as_str(), "org_id": org,
-        "roles": ["owner"], "iss": server.app().config().issuer.as_str(),
+        "roles": ["owner"], "permissions": [], "iss": server.app().config().issuer.as_str(),
         "aud": claims["aud"], "exp": claims["exp"], "iat": claims["iat"],
         "jti": claims["jti"], "sid": claims["sid"],
     });

@@ -27,6 +27,7 @@ mod refresh;
 mod register;
 mod revocation_feed;
 mod revoke;
+mod roles;
 mod sessions;
 mod signing;
 mod timeline;

@@ -6,6 +6,8 @@ use serde_json::Value;
 use tokensmith_store::{GroupId, OrganizationId};
 use tokensmith_testkit::{Answer, Service, TestServer, User};
 
+use crate::roles;
+
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -71,7 +73,7 @@ impl Rule {
 }
 
 /// Method, path, body and rule. `SPARE` is a member of the organization alone, `INSIDER` a member of the group.
-const ROUTES: [(&str, &str, &str, Rule); 14] = [
+const ROUTES: [(&str, &str, &str, Rule); 17] = [
     ("GET", "/api/auth/organizations", "", Rule::Users),
     ("GET", "ORG", "", Rule::Members),
     ("GET", "ORG/members", "", Rule::Members),
@@ -87,6 +89,14 @@ const ROUTES: [(&str, &str, &str, Rule); 14] = [
         r#"{"role": "member"}"#,
         Rule::Managers,
     ),
+    ("GET", "ORG/members/SPARE/roles", "", Rule::Members),
+    (
+        "POST",
+        "ORG/members/SPARE/roles",
+        r#"{"role": "empty"}"#,
+        Rule::Managers,
+    ),
+    ("DELETE", "ORG/members/SPARE/roles/had", "", Rule::Managers),
     ("DELETE", "ORG/members/SPARE", "", Rule::Managers),
     ("GET", "ORG/groups", "", Rule::GroupsListed),
     (
@@ -150,6 +160,10 @@ async fn house() -> House {
     owner.adds_to_group(&group, &users[1].1).await.expect(201);
     let spare = server.user("spare").await;
     owner.adds(&org, &spare, "member").await.expect(201);
+    for role in ["empty", "had"] {
+        roles::declare(&server, role, &[], &[]).await;
+    }
+    roles::assign(&server, &spare, Some(&org), "had").await;
     let stranger = server.user("stranger").await;
     stranger.creates_organization("Globex").await;
     users.extend([(Role::Owner, owner), (Role::Stranger, stranger)]);

@@ -68,6 +68,7 @@ fn resource(identifier: &str, algorithm: Algorithm, app: &App) -> Resource {
         scopes: Vec::new(),
         signing_algorithm: Some(algorithm.as_str().to_owned()),
         access_token_seconds: None,
+        user_claims: None,
         created_at: app.clock().now(),
     }
 }

@@ -264,6 +264,7 @@ async fn a_member_who_was_removed_reads_that_the_membership_is_over() {
         org_id: org.parse().unwrap(),
         user_id: bob.id.clone(),
         actor: None,
+        revoked_until: server.now() + Duration::from_secs(3600),
         context: AuditContext::operator(server.now()),
     };
     server.app().store().write(remove).await.unwrap();

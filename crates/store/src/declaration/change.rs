@@ -83,23 +83,37 @@ impl ChangeDeclarations {
     async fn write(&self, tx: &mut Tx<'_>, change: &DeclarationChange) -> Result<(), StoreError> {
         match (&change.before, &change.after) {
             (_, Some(after)) => rows::put(tx, after, self.context.at).await?,
-            (Some(before), None) => {
-                rows::remove(tx, before).await?;
-                if let Declaration::Client(client) = before {
-                    let feed = revocation::Feed {
-                        kind: RevocationKind::Client,
-                        revoked_at: self.context.at,
-                        expires_at: self.revoked_until,
-                    };
-                    revocation::publish(tx, &feed, &[client.client_id.to_string()]).await?;
-                }
-            }
+            (Some(before), None) => rows::remove(tx, before).await?,
             (None, None) => return Ok(()),
+        }
+        if let Some((kind, subject)) = revoked(change) {
+            let feed = revocation::Feed {
+                kind,
+                revoked_at: self.context.at,
+                expires_at: self.revoked_until,
+            };
+            revocation::publish(tx, &feed, &[subject]).await?;
         }
         if let Some(event) = event(change) {
             tx.audit(&self.context, event);
         }
         Ok(())
+    }
+}
+
+/// What the feed must say of a change: tokens of a client that is gone, and tokens that say a role which means something
+/// else now. A token says every role it holds, the included ones too.
+fn revoked(change: &DeclarationChange) -> Option<(RevocationKind, String)> {
+    match (change.before.as_ref()?, &change.after) {
+        (Declaration::Client(client), None) => {
+            Some((RevocationKind::Client, client.client_id.to_string()))
+        }
+        (Declaration::Role(before), after) => {
+            let is_same = matches!(after, Some(Declaration::Role(after))
+                if (&after.permissions, &after.includes) == (&before.permissions, &before.includes));
+            (!is_same).then(|| (RevocationKind::Role, before.name.clone()))
+        }
+        _ => None,
     }
 }
 

@@ -178,9 +178,10 @@ async fn named_by_rows(
         "SELECT client_id FROM clients WHERE instr(resources, $1) > 0 ORDER BY 1 LIMIT $2";
     const PG_RESOURCE: &str =
         "SELECT client_id FROM clients WHERE strpos(resources, $1) > 0 ORDER BY 1 LIMIT $2";
-    const LITE_ROLE: &str =
-        "SELECT email FROM users WHERE instr(roles, $1) > 0 ORDER BY 1 LIMIT $2";
-    const PG_ROLE: &str = "SELECT email FROM users WHERE strpos(roles, $1) > 0 ORDER BY 1 LIMIT $2";
+    const LITE_ROLE: &str = "SELECT email FROM users WHERE instr(roles, $1) > 0 OR id IN
+            (SELECT user_id FROM memberships WHERE instr(roles, $1) > 0) ORDER BY 1 LIMIT $2";
+    const PG_ROLE: &str = "SELECT email FROM users WHERE strpos(roles, $1) > 0 OR id IN
+            (SELECT user_id FROM memberships WHERE strpos(roles, $1) > 0) ORDER BY 1 LIMIT $2";
     let key = gone.key();
     let (sql, needle, who) = match gone.kind() {
         DeclarationKind::Scope => (

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const SCOPES: &str = "SELECT name, description, implies FROM scopes";
-const RESOURCES: &str = "SELECT identifier, name, scopes, signing_algorithm, access_token_seconds, created_at FROM resources";
+const RESOURCES: &str = "SELECT identifier, name, scopes, signing_algorithm, access_token_seconds, created_at, user_claims FROM resources";
 const PERMISSIONS: &str = "SELECT name, description FROM permissions";
 const ROLES: &str = "SELECT name, description, permissions, includes FROM roles";
 const BY_NAME: &str = " WHERE name = $1";

@@ -40,3 +40,8 @@ ALTER TABLE sessions ADD COLUMN methods TEXT NOT NULL DEFAULT '["pwd"]';
 ALTER TABLE sessions ADD COLUMN authenticated_at BIGINT;
 ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN idle_millis BIGINT;
+-- Roles in an organization: declared roles of a member beside owner, admin or member. A list.
+ALTER TABLE memberships ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
+
+-- Resources: what their access tokens say of a user beyond the ids, a list; NULL for the usual.
+ALTER TABLE resources ADD COLUMN user_claims TEXT;

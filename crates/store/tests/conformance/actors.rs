@@ -99,6 +99,7 @@ impl Ground {
             user_id: user.clone(),
             role,
             actor: actor.cloned(),
+            revoked_until: NOW + HOUR,
             context: at(NOW),
         };
         self.store.write(change).await.expect("an answer")
@@ -114,6 +115,7 @@ impl Ground {
             org_id: org.clone(),
             user_id: user.clone(),
             actor: actor.cloned(),
+            revoked_until: NOW + HOUR,
             context: at(NOW),
         };
         self.store.write(remove).await.expect("an answer")

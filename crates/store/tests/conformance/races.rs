@@ -130,7 +130,7 @@ on_both_engines! {
                 org_id: org.clone(),
                 user_id: owners[number].clone(),
                 actor: Some(owners[number].clone()),
-                context: at(NOW),
+                revoked_until: NOW + HOUR, context: at(NOW),
             })
             .await;
             assert_eq!(count(&answers, |a| *a == MembershipChange::LastOwner), 1);
@@ -151,7 +151,7 @@ on_both_engines! {
                 user_id: owners[number % 10].clone(),
                 role: Member,
                 actor: Some(owners[(number + 1) % 10].clone()),
-                context: at(NOW),
+                revoked_until: NOW + HOUR, context: at(NOW),
             })
             .await;
             let members = ground.store.members(&org, "", 99).await.unwrap();
@@ -172,7 +172,7 @@ on_both_engines! {
                 user_id: admin.clone(),
                 role: Member,
                 actor: None,
-                context: at(NOW),
+                revoked_until: NOW + HOUR, context: at(NOW),
             };
             let demoted = tokio::spawn(async move { store.write(demote).await });
             let early = ground.add_member(&org, &guest, Member, Some(&admin)).await;
@@ -195,7 +195,7 @@ on_both_engines! {
                 let (actor, context) = (None, at(NOW));
                 async move {
                     if number == 10 {
-                        let remove = RemoveMember { org_id, user_id: bob, actor, context };
+                        let remove = RemoveMember { org_id, user_id: bob, actor, revoked_until: NOW + HOUR, context };
                         return store.write(remove).await.map(|done| format!("{done:?}"));
                     }
                     let add = AddGroupMember { group_id, user_id: bob, actor, context };

@@ -156,6 +156,7 @@ async fn is_revoked(data: &Data, claims: &Value) -> Result<bool> {
         session: text(claims, "sid"),
         user: sub,
         client: text(claims, "client_id"),
+        organization: text(claims, "org_id"),
         issued_at: Timestamp::from_seconds(claims.get("iat").and_then(Value::as_i64).unwrap_or(0)),
     };
     Ok(data.store.token_is_revoked(&subjects).await?)

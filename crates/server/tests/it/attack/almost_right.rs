@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{random_requests::People, wire::percent};
 
 /// Every path of the router with what it takes.
-pub(super) const ROUTES: [(&str, &[&str], Body); 42] = [
+pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
     (
         "/.well-known/oauth-authorization-server",
         &["GET"],
@@ -91,6 +91,27 @@ pub(super) const ROUTES: [(&str, &[&str], Body); 42] = [
         "/api/auth/organizations/ORG/members/SPARE",
         &["PATCH", "DELETE"],
         Body::Json(r#"{"role":"admin"}"#),
+    ),
+    (
+        "/api/auth/organizations/ORG/members/SPARE/roles",
+        &["GET", "POST"],
+        Body::Json(r#"{"role":"reader"}"#),
+    ),
+    (
+        "/api/auth/organizations/ORG/members/SPARE/roles/reader",
+        &["DELETE"],
+        Body::Nothing,
+    ),
+    ("/api/oauth2/me", &["GET"], Body::Nothing),
+    (
+        "/api/admin/v1/users/SPARE/roles",
+        &["GET", "POST"],
+        Body::Json(r#"{"role":"reader"}"#),
+    ),
+    (
+        "/api/admin/v1/users/SPARE/roles/reader",
+        &["DELETE"],
+        Body::Nothing,
     ),
     (
         "/api/auth/organizations/ORG/groups",

@@ -62,6 +62,7 @@ on_both_engines! {
             scopes: vec!["a:b".into()],
             signing_algorithm: None,
             access_token_seconds: Some(60),
+            user_claims: None,
             created_at: NOW,
         };
         for _ in 0..2 {
@@ -115,6 +116,7 @@ on_both_engines! {
             scopes: Vec::new(),
             signing_algorithm: None,
             access_token_seconds: Some(7200),
+            user_claims: None,
             created_at: NOW,
         };
         store.write(PutResource { resource, context: at(NOW) }).await.unwrap();

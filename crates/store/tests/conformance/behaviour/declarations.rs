@@ -37,6 +37,7 @@ fn resource(identifier: &str, scopes: &[&str]) -> Declaration {
         scopes: scopes.iter().map(|&name| name.to_owned()).collect(),
         signing_algorithm: Some("RS256".into()),
         access_token_seconds: Some(60),
+        user_claims: None,
         created_at: NOW,
     })
 }

@@ -11,6 +11,7 @@ mod organizations;
 mod outbox;
 mod refresh_tokens;
 mod revocations;
+mod role_assignments;
 mod sessions;
 mod standing;
 mod trusted_issuers;

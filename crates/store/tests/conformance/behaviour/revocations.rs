@@ -33,6 +33,7 @@ on_both_engines! {
             session: Some("sid"),
             user: Some("sub"),
             client: Some("web"),
+            organization: Some("org"),
             issued_at: NOW,
         };
         let kinds = [
@@ -41,6 +42,7 @@ on_both_engines! {
             (RevocationKind::Session, "sid"),
             (RevocationKind::User, "sub"),
             (RevocationKind::Client, "web"),
+            (RevocationKind::Organization, "org"),
         ];
         for (kind, subject) in kinds {
             assert!(!store.token_is_revoked(&token).await.unwrap(), "before {kind:?}");

@@ -25,8 +25,10 @@ on_both_engines! {
         let standing = Standing {
             email: "alice@example.com".into(),
             role: None,
+            org_roles: Vec::new(),
             roles: vec!["user".into()],
             authentication: Authentication::password(NOW),
+            stale_at: None,
         };
         assert_eq!(stands(&alice, &session, NOW).await, Some(standing));
         assert_eq!(stands(&bob, &session, NOW).await, None);
