@@ -13,7 +13,7 @@ use http::{HeaderName, StatusCode};
 use serde::Serialize;
 
 /// How a part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// It answered.
@@ -40,7 +40,7 @@ pub struct Probes {
 }
 
 /// The body of `/health`; times are whole seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Health {
     status: &'static str,
     database: Part,
@@ -135,8 +135,8 @@ impl Readiness {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Ready {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Ready {
     status: &'static str,
 }
 

@@ -26,15 +26,22 @@ use crate::{
     token::{Audience, ShownClaims, access_token, in_organization, may_act, refresh_family},
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(introspect))]
+pub(crate) struct Api;
+
 const SIGNED: HeaderValue = HeaderValue::from_static("application/token-introspection+jwt");
 
 /// What is said of a token (RFC 7662 §2.2). Only `active` of one that is not good.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 struct Introspection {
     active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     scope: Option<Scope>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     client_id: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
@@ -53,6 +60,7 @@ struct Introspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
     aud: Option<Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<String>,
@@ -75,9 +83,11 @@ struct Introspection {
     auth_time: Option<i64>,
     /// The key it is bound to (RFC 9449 §6.2, RFC 8705 §3.2).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     cnf: Option<Confirmation>,
     /// Who acts for the subject (RFC 8693 §4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     act: Option<Actor>,
 }
 
@@ -98,10 +108,11 @@ struct Question<'a> {
     context: &'a RequestContext,
 }
 
-/// `POST /oauth/introspect`
+/// `POST /oauth/introspect`: whether a token is good, and what it says.
 ///
 /// # Errors
 /// `invalid_client` for public clients, `invalid_request` without a token, 503 when the store does not answer.
+#[utoipa::path(post, path = "/oauth/introspect", request_body(content = crate::openapi::IntrospectionForm, content_type = "application/x-www-form-urlencoded"), responses((status = 200, body = Introspection), (status = 400), (status = 401), (status = 503)), security(("client" = [])))]
 pub async fn introspect(
     State(app): State<App>,
     request: AuthenticatedForm,

@@ -34,6 +34,7 @@ pub mod metadata;
 pub mod mtls;
 pub mod now;
 pub mod observe;
+pub mod openapi;
 pub mod orgs;
 pub mod password;
 pub mod rate_limit;

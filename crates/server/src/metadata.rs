@@ -10,10 +10,16 @@ use tokensmith_store::AuthMethod;
 
 use crate::{app::App, client_auth, config::Issuer, token::GRANT_TYPES};
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(metadata))]
+pub(crate) struct Api;
+
 /// How long a reader may keep the documents.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
+/// `GET /.well-known/oauth-authorization-server`: what this server says about itself. The OpenID path answers the same.
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", responses((status = 200, body = serde_json::Value)))]
 pub async fn metadata(State(app): State<App>) -> impl IntoResponse {
     ([(header::CACHE_CONTROL, CACHE)], Json(document(&app)))
 }

@@ -29,6 +29,11 @@ use crate::{
     registry::RegisteredClient,
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(revocations))]
+pub(crate) struct Api;
+
 /// Lines of one answer at most.
 const PAGE: usize = 1000;
 /// The longest wait for a line.
@@ -70,7 +75,8 @@ struct Question {
     wait: Duration,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Revocations)]
 struct Page {
     revocations: Vec<Line>,
     /// What to ask after next.
@@ -80,7 +86,8 @@ struct Page {
 }
 
 /// Times are seconds since 1970. A revocation of a user or a client means tokens issued up to `revoked_at`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Revocation)]
 struct Line {
     id: i64,
     kind: RevocationKind,
@@ -89,10 +96,11 @@ struct Line {
     expires_at: i64,
 }
 
-/// `GET /oauth/revocations`
+/// `GET /oauth/revocations`: what was revoked after a line, for services that validate tokens themselves.
 ///
 /// # Errors
 /// `invalid_client`, `unauthorized_client` for a client of no resource, `invalid_request`, 503.
+#[utoipa::path(get, path = "/oauth/revocations", params(("after" = Option<i64>, Query), ("wait" = Option<u64>, Query)), responses((status = 200, body = Page), (status = 400), (status = 401), (status = 503)), security(("client" = [])))]
 pub async fn revocations(
     State(app): State<App>,
     context: RequestContext,

@@ -23,6 +23,11 @@ use crate::{
     token::{ShownClaims, access_token, longest_user_token, refresh_family},
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(revoke))]
+pub(crate) struct Api;
+
 /// One authenticated revocation.
 #[derive(Clone, Copy)]
 struct Revocation<'a> {
@@ -31,10 +36,11 @@ struct Revocation<'a> {
     context: &'a RequestContext,
 }
 
-/// `POST /oauth/revoke`
+/// `POST /oauth/revoke`: ends a token. The answer is the same for one that is unknown.
 ///
 /// # Errors
 /// `invalid_request` without a token, 503 when the store does not answer: then the token still exists (RFC 7009 §2.2.1).
+#[utoipa::path(post, path = "/oauth/revoke", request_body(content = crate::openapi::IntrospectionForm, content_type = "application/x-www-form-urlencoded"), responses((status = 200), (status = 400), (status = 401), (status = 503)), security(("client" = [])))]
 pub async fn revoke(
     State(app): State<App>,
     request: AuthenticatedForm,

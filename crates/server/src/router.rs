@@ -10,13 +10,22 @@ use http::StatusCode;
 
 use crate::{
     account, admin, app::App, authorization_audit, error::ApiError, groups, introspect, jwks,
-    legacy, login, mail, metadata, orgs, rate_limit, revocations, revoke, roles, session, status,
-    token,
+    legacy, login, mail, metadata, openapi, openapi::Routes, orgs, rate_limit, revocations, revoke,
+    roles, session, status, token,
 };
 
 /// All routes of the server.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
+    let routes = routes(app.clone())
+        .into_router()
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed);
+    counted(routes, &app).with_state(app)
+}
+
+/// Every route. What stands here stands in the document of the API; a test compares the two.
+pub fn routes(app: App) -> Routes {
+    Routes::new()
         .route(
             "/.well-known/oauth-authorization-server",
             get(metadata::metadata),
@@ -30,11 +39,12 @@ pub fn router(app: App) -> Router {
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .route("/docs/page.js", get(openapi::script))
+        .route("/docs/page.css", get(openapi::style))
         .merge(accounts(app.clone()))
-        .merge(mail::routes(&app))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed);
-    counted(routes, &app).with_state(app)
+        .pages(mail::routes(&app))
 }
 
 /// Where no request is counted, no request pays for it.
@@ -47,12 +57,12 @@ fn counted(routes: Router<App>, app: &App) -> Router<App> {
 }
 
 /// Sign-in, organizations and groups. What they refuse to a caller is recorded.
-fn accounts(app: App) -> Router<App> {
+fn accounts(app: App) -> Routes {
     const ORGS: &str = "/api/auth/organizations";
     const GROUP: &str = "/api/auth/groups/{group_id}";
     let org = |rest: &str| format!("{ORGS}/{{org_id}}{rest}");
     let group = |rest: &str| format!("{GROUP}{rest}");
-    Router::new()
+    Routes::new()
         .route("/api/auth/login", post(login::login))
         .route("/api/auth/register", post(account::register))
         .route("/api/auth/refresh", post(session::refresh))

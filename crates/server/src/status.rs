@@ -13,20 +13,28 @@ use crate::{
     observe::metrics::Metrics,
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(health, ready, metrics))]
+pub(crate) struct Api;
+
 /// A database that takes longer than this is of no use to a caller either.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// `GET /health`
+/// `GET /health`: the process and what it stands on.
+#[utoipa::path(get, path = "/health", responses((status = 200, body = crate::health::Health), (status = 503, body = crate::health::Health)))]
 pub async fn health(State(app): State<App>) -> Response {
     judge(&app).await.into_response()
 }
 
-/// `GET /ready`
+/// `GET /ready`: whether to send requests here.
+#[utoipa::path(get, path = "/ready", responses((status = 200, body = crate::health::Ready), (status = 503, body = crate::health::Ready)))]
 pub async fn ready(State(app): State<App>) -> Response {
     app.readiness().answer(&judge(&app).await)
 }
 
-/// `GET /metrics`
+/// `GET /metrics`: counts and times, as Prometheus reads them.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn metrics() -> Response {
     Metrics::shared().answer()
 }

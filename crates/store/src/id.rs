@@ -68,6 +68,14 @@ macro_rules! uuid_ids {
             }
         }
 
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                crate::schema_of::text("uuid").into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+
         impl<'a> From<&'a $name> for crate::Value<'a> {
             fn from(id: &'a $name) -> Self {
                 Self::Text(&id.0)

@@ -33,6 +33,7 @@ mod revocation;
 mod role;
 mod role_assignment;
 mod schema;
+mod schema_of;
 mod session;
 mod signing_key;
 mod standing;

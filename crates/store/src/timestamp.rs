@@ -48,6 +48,14 @@ impl Timestamp {
     }
 }
 
+impl utoipa::PartialSchema for Timestamp {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        crate::schema_of::text("date-time").into()
+    }
+}
+
+impl utoipa::ToSchema for Timestamp {}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 

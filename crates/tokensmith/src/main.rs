@@ -16,6 +16,7 @@ mod issuer;
 mod key;
 mod listing;
 mod migrate;
+mod openapi;
 mod org;
 mod permission;
 mod process;
@@ -72,6 +73,7 @@ enum Command {
     Backup(backup::BackupCommand),
     Import(import::ImportCommand),
     Config(config::ConfigCommand),
+    Openapi(openapi::OpenApi),
 }
 
 impl Command {
@@ -96,6 +98,7 @@ impl Command {
             Self::Backup(command) => command.run(),
             Self::Import(command) => command.run(),
             Self::Config(command) => command.run(),
+            Self::Openapi(command) => command.run(),
         }
     }
 }

@@ -4,3 +4,8 @@ mod register;
 pub mod rules;
 
 pub use register::register;
+
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(register::register))]
+pub(crate) struct Api;

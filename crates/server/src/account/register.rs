@@ -19,24 +19,26 @@ use crate::{
 };
 
 /// The body of a registration. Other members are ignored: nobody gives themselves a role or an id.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct RegisterRequest {
     email: String,
+    #[schema(value_type = String)]
     password: Secret,
     username: Option<String>,
     org_name: Option<String>,
 }
 
 /// What everybody is told who asks for an account.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Registered {
     message: &'static str,
 }
 
-/// `POST /api/auth/register`
+/// `POST /api/auth/register`: asks for an account. The answer is the same for an address that has one.
 ///
 /// # Errors
 /// 409 for a username or organization name that is taken, 422, 429, 503.
+#[utoipa::path(post, path = "/api/auth/register", request_body = RegisterRequest, responses((status = 201, body = Registered), (status = 409), (status = 429), (status = 503)), security(()))]
 pub async fn register(
     State(app): State<App>,
     context: RequestContext,

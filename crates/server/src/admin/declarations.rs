@@ -20,13 +20,15 @@ use crate::{
     app::App,
     error::{ApiError, ApiJson, JsonPatch, no_store},
     extract::{Page, next_after},
+    openapi,
     registry::{self, Document, Step},
 };
 
-/// `GET /api/admin/v1/{kind}`
+/// `GET /api/admin/v1/{kind}`: declarations of a kind: `clients`, `resources`, `issuers`, `roles`, `permissions`, `scopes`.
 ///
 /// # Errors
 /// 401, 403, 404 for what is no kind, 422.
+#[utoipa::path(get, path = "/api/admin/v1/{kind}", params(crate::extract::PageQuery), responses((status = 200, body = openapi::DeclarationPage), (status = 422)))]
 pub(super) async fn list(
     State(app): State<App>,
     _: Administrator,
@@ -44,10 +46,11 @@ pub(super) async fn list(
     Ok(response)
 }
 
-/// `GET /api/admin/v1/{kind}/{key}`
+/// `GET /api/admin/v1/{kind}/{key}`: one declaration.
 ///
 /// # Errors
 /// 401, 403, 404.
+#[utoipa::path(get, path = "/api/admin/v1/{kind}/{key}", responses((status = 200, body = openapi::DeclarationDocument)))]
 pub(super) async fn show(
     State(app): State<App>,
     _: Administrator,
@@ -76,6 +79,7 @@ pub(super) async fn find(
 ///
 /// # Errors
 /// 401, 403, 409 when the key is taken or something it names is not declared, 422.
+#[utoipa::path(post, path = "/api/admin/v1/{kind}", request_body = openapi::DeclarationDocument, responses((status = 201, body = openapi::DeclarationDocument), (status = 409)))]
 pub(super) async fn create(
     State(app): State<App>,
     administrator: Administrator,
@@ -123,6 +127,7 @@ fn location(declared: &Declaration) -> String {
 ///
 /// # Errors
 /// 401, 403, 404, 409, 412 and 428 (RFC 6585 §3), 422.
+#[utoipa::path(put, path = "/api/admin/v1/{kind}/{key}", params(("If-Match" = Option<String>, Header)), request_body = openapi::DeclarationDocument, responses((status = 200, body = openapi::DeclarationDocument), (status = 409), (status = 412), (status = 428)))]
 pub(super) async fn replace(
     State(app): State<App>,
     administrator: Administrator,
@@ -145,6 +150,7 @@ pub(super) async fn replace(
 ///
 /// # Errors
 /// 401, 403, 404, 409, 412, 422.
+#[utoipa::path(patch, path = "/api/admin/v1/{kind}/{key}", params(("If-Match" = Option<String>, Header)), request_body(content = Value, content_type = "application/merge-patch+json"), responses((status = 200, body = openapi::DeclarationDocument), (status = 409), (status = 412), (status = 415), (status = 422)))]
 pub(super) async fn change(
     State(app): State<App>,
     administrator: Administrator,
@@ -181,10 +187,11 @@ async fn put(
     Ok(view::answer(StatusCode::OK, &after))
 }
 
-/// `DELETE /api/admin/v1/{kind}/{key}`
+/// `DELETE /api/admin/v1/{kind}/{key}`: takes a declaration away.
 ///
 /// # Errors
 /// 401, 403, 404, 409 when something still names it, 412.
+#[utoipa::path(delete, path = "/api/admin/v1/{kind}/{key}", params(("If-Match" = Option<String>, Header)), responses((status = 204), (status = 409), (status = 412)))]
 pub(super) async fn remove(
     State(app): State<App>,
     administrator: Administrator,

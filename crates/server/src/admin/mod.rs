@@ -13,18 +13,34 @@ mod secrets;
 mod users;
 mod view;
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
+use axum::routing::{delete, get, post};
 
-use crate::app::App;
+use crate::openapi::Routes;
+
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    declarations::list,
+    declarations::create,
+    declarations::show,
+    declarations::replace,
+    declarations::change,
+    declarations::remove,
+    records::audit,
+    records::timeline,
+    secrets::create,
+    secrets::remove,
+    users::list,
+    users::give,
+    users::take
+))]
+pub(crate) struct Api;
 
 /// The paths.
-pub fn routes() -> Router<App> {
+pub fn routes() -> Routes {
     const BASE: &str = "/api/admin/v1";
     let path = |rest: &str| format!("{BASE}/{rest}");
-    Router::new()
+    Routes::new()
         .route(&path("audit"), get(records::audit))
         .route(&path("timeline/{id}"), get(records::timeline))
         .route(

@@ -20,6 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// 401, 403, 422.
+#[utoipa::path(get, path = "/api/admin/v1/audit", params(crate::extract::PageQuery), responses((status = 200, body = crate::openapi::AuditPage), (status = 422)))]
 pub(super) async fn audit(
     State(app): State<App>,
     _: Administrator,
@@ -49,10 +50,11 @@ fn line(record: &AuditRecord) -> Value {
     line
 }
 
-/// `GET /api/admin/v1/timeline/{id}`
+/// `GET /api/admin/v1/timeline/{id}`: what was recorded about a refresh token family, a session or a user.
 ///
 /// # Errors
 /// 401, 403, 404 when nothing is recorded under this id.
+#[utoipa::path(get, path = "/api/admin/v1/timeline/{id}", responses((status = 200, body = Value)))]
 pub(super) async fn timeline(
     State(app): State<App>,
     administrator: Administrator,

@@ -29,7 +29,7 @@ use crate::{
 const LONGEST_KEPT: u32 = 30 * 24 * 3600;
 
 /// The body of a new secret.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSecret {
     /// For how many seconds the newest of the former secrets stays valid.
@@ -41,10 +41,11 @@ fn a_day() -> u32 {
     24 * 3600
 }
 
-/// `POST /api/admin/v1/clients/{client_id}/secrets`
+/// `POST /api/admin/v1/clients/{client_id}/secrets`: a new secret, shown once.
 ///
 /// # Errors
 /// 401, 403, 404, 409, 422.
+#[utoipa::path(post, path = "/api/admin/v1/clients/{client_id}/secrets", request_body = NewSecret, responses((status = 201, body = crate::openapi::Made), (status = 409)), operation_id = "create_secret")]
 pub(super) async fn create(
     State(app): State<App>,
     administrator: Administrator,
@@ -83,6 +84,7 @@ pub(super) async fn create(
 ///
 /// # Errors
 /// 401, 403, 404, 409 for the last one.
+#[utoipa::path(delete, path = "/api/admin/v1/clients/{client_id}/secrets/{secret_id}", responses((status = 204), (status = 409)), operation_id = "remove_secret")]
 pub(super) async fn remove(
     State(app): State<App>,
     administrator: Administrator,

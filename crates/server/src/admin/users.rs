@@ -20,16 +20,18 @@ use crate::{
 };
 
 /// The body of an assignment.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RoleOfUser)]
 pub(super) struct NewRole {
     role: String,
 }
 
-/// `GET /api/admin/v1/users/{user_id}/roles`
+/// `GET /api/admin/v1/users/{user_id}/roles`: roles and permissions of a user.
 ///
 /// # Errors
 /// 401, 403, 404.
+#[utoipa::path(get, path = "/api/admin/v1/users/{user_id}/roles", responses((status = 200, body = serde_json::Value)), operation_id = "list_user_roles")]
 pub(super) async fn list(
     State(app): State<App>,
     _: Administrator,
@@ -46,10 +48,11 @@ pub(super) async fn list(
     Ok(response)
 }
 
-/// `POST /api/admin/v1/users/{user_id}/roles`
+/// `POST /api/admin/v1/users/{user_id}/roles`: gives a user a role.
 ///
 /// # Errors
 /// 401, 403 also for a role that permits what the caller does not hold, 404, 409, 422 for a role nobody declared.
+#[utoipa::path(post, path = "/api/admin/v1/users/{user_id}/roles", request_body = NewRole, responses((status = 201, body = Assigned), (status = 409)), operation_id = "give_user_role")]
 pub(super) async fn give(
     State(app): State<App>,
     administrator: Administrator,
@@ -61,10 +64,11 @@ pub(super) async fn give(
     Ok((StatusCode::CREATED, Json(assigned)))
 }
 
-/// `DELETE /api/admin/v1/users/{user_id}/roles/{role}`
+/// `DELETE /api/admin/v1/users/{user_id}/roles/{role}`: takes a role away.
 ///
 /// # Errors
 /// 401, 403 also for a role that permits what the caller does not hold, 404.
+#[utoipa::path(delete, path = "/api/admin/v1/users/{user_id}/roles/{role}", responses((status = 204)), operation_id = "take_user_role")]
 pub(super) async fn take(
     State(app): State<App>,
     administrator: Administrator,

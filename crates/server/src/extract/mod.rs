@@ -6,5 +6,6 @@ mod page;
 mod path_id;
 
 pub use name::{check_description, check_name};
+pub(crate) use page::PageQuery;
 pub use page::{Page, next_after};
 pub use path_id::{PathId, PathIds, PathText};

@@ -21,6 +21,17 @@ pub struct Page<const USUAL_SIZE: i64 = USUAL, const MOST_SIZE: i64 = MOST> {
     pub after: String,
 }
 
+/// The same for the document of the API.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "fields are read by the derive alone")]
+pub(crate) struct PageQuery {
+    /// At most so many elements.
+    limit: Option<i64>,
+    /// What the page before gave as `next`.
+    after: Option<String>,
+}
+
 impl<const U: i64, const M: i64, S: Send + Sync> FromRequestParts<S> for Page<U, M> {
     type Rejection = ApiError;
 

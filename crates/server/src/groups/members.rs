@@ -20,7 +20,7 @@ use crate::{
 const PAGE: i64 = 1000;
 
 /// A member as it is answered.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct GroupMemberView {
     user_id: UserId,
     email: String,
@@ -40,7 +40,7 @@ impl From<GroupMember> for GroupMemberView {
 }
 
 /// One page of members.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct GroupMemberList {
     members: Vec<GroupMemberView>,
     /// What to send as `after` for the next page.
@@ -48,13 +48,13 @@ pub struct GroupMemberList {
 }
 
 /// The body of a new member.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewGroupMember {
     user_id: UserId,
 }
 
 /// What an addition leads to.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct AddedMember {
     group_id: GroupId,
     user_id: UserId,
@@ -62,10 +62,11 @@ pub struct AddedMember {
     added_by: Option<UserId>,
 }
 
-/// `GET /api/auth/groups/{group_id}/members`
+/// `GET /api/auth/groups/{group_id}/members`: who is in a group.
 ///
 /// # Errors
 /// 403 `insufficient_scope` for a service, 404 for a user who may not see the group.
+#[utoipa::path(get, path = "/api/auth/groups/{group_id}/members", params(crate::extract::PageQuery), responses((status = 200, body = GroupMemberList), (status = 422)), operation_id = "list_members")]
 pub async fn list(
     State(app): State<App>,
     context: RequestContext,
@@ -86,10 +87,11 @@ pub async fn list(
     Ok(Json(GroupMemberList { members, next }))
 }
 
-/// `POST /api/auth/groups/{group_id}/members`
+/// `POST /api/auth/groups/{group_id}/members`: adds a member of the organization.
 ///
 /// # Errors
 /// 403 for a member who may not, 404, 409 for a member, 422 for somebody of another organization.
+#[utoipa::path(post, path = "/api/auth/groups/{group_id}/members", request_body = NewGroupMember, responses((status = 201, body = AddedMember), (status = 409)), operation_id = "add_member")]
 pub async fn add(
     State(app): State<App>,
     context: RequestContext,
@@ -115,10 +117,11 @@ pub async fn add(
     Ok((StatusCode::CREATED, Json(added)))
 }
 
-/// `DELETE /api/auth/groups/{group_id}/members/{user_id}`: a member may leave.
+/// `DELETE /api/auth/groups/{group_id}/members/{user_id}`: removes a member. A member may leave.
 ///
 /// # Errors
 /// 403 for a member who may not, 404 for somebody who is not in the group.
+#[utoipa::path(delete, path = "/api/auth/groups/{group_id}/members/{user_id}", responses((status = 204)), operation_id = "remove_member")]
 pub async fn remove(
     State(app): State<App>,
     context: RequestContext,

@@ -26,13 +26,27 @@ use crate::{
     extract::{Page, PathId, check_description, check_name, next_after},
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    list,
+    create,
+    show,
+    change,
+    remove,
+    members::list,
+    members::add,
+    members::remove
+))]
+pub(crate) struct Api;
+
 const READ: &[&str] = &["groups:read"];
 const READ_MEMBERS: &[&str] = &["members:read", "groups:read"];
 const WRITE: &[&str] = &["groups:write"];
 const ADMIN: &[&str] = &["groups:admin"];
 
 /// A group as it is answered.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct GroupView {
     id: GroupId,
     name: String,
@@ -58,7 +72,7 @@ impl From<Group> for GroupView {
 }
 
 /// One page of groups.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct GroupList {
     groups: Vec<GroupView>,
     /// What to send as `after` for the next page.
@@ -66,23 +80,24 @@ pub struct GroupList {
 }
 
 /// The body of a new group.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewGroup {
     name: String,
     description: Option<String>,
 }
 
 /// The body of a change: what is missing or null stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct ChangedGroup {
     name: Option<String>,
     description: Option<String>,
 }
 
-/// `POST /api/auth/organizations/{org_id}/groups`
+/// `POST /api/auth/organizations/{org_id}/groups`: makes a group.
 ///
 /// # Errors
 /// 403 for a member who may not, 404 for everybody else, 409 when the name is taken.
+#[utoipa::path(post, path = "/api/auth/organizations/{org_id}/groups", request_body = NewGroup, responses((status = 201, body = GroupView), (status = 409)))]
 pub async fn create(
     State(app): State<App>,
     context: RequestContext,
@@ -110,10 +125,11 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(group(&app, &id).await?)))
 }
 
-/// `GET /api/auth/organizations/{org_id}/groups`: all for owners, admins and services, for a member their own.
+/// `GET /api/auth/organizations/{org_id}/groups`: groups of an organization. All for owners, admins and services, for a member their own.
 ///
 /// # Errors
 /// 404 for everybody else.
+#[utoipa::path(get, path = "/api/auth/organizations/{org_id}/groups", params(crate::extract::PageQuery), responses((status = 200, body = GroupList), (status = 422)))]
 pub async fn list(
     State(app): State<App>,
     context: RequestContext,
@@ -143,10 +159,11 @@ pub async fn list(
     Ok(Json(GroupList { groups, next }))
 }
 
-/// `GET /api/auth/groups/{group_id}`
+/// `GET /api/auth/groups/{group_id}`: a group.
 ///
 /// # Errors
 /// 403 `insufficient_scope` for a service, 404 for a user who may not see it.
+#[utoipa::path(get, path = "/api/auth/groups/{group_id}", responses((status = 200, body = GroupView)))]
 pub async fn show(
     State(app): State<App>,
     context: RequestContext,
@@ -158,10 +175,11 @@ pub async fn show(
     Ok(Json(group.into()))
 }
 
-/// `PATCH /api/auth/groups/{group_id}`
+/// `PATCH /api/auth/groups/{group_id}`: changes its name or description.
 ///
 /// # Errors
 /// As [`create`].
+#[utoipa::path(patch, path = "/api/auth/groups/{group_id}", request_body = ChangedGroup, responses((status = 200, body = GroupView), (status = 409)))]
 pub async fn change(
     State(app): State<App>,
     context: RequestContext,
@@ -187,10 +205,11 @@ pub async fn change(
     group(&app, &id).await.map(Json)
 }
 
-/// `DELETE /api/auth/groups/{group_id}`
+/// `DELETE /api/auth/groups/{group_id}`: removes a group.
 ///
 /// # Errors
 /// As [`create`].
+#[utoipa::path(delete, path = "/api/auth/groups/{group_id}", responses((status = 204)))]
 pub async fn remove(
     State(app): State<App>,
     context: RequestContext,

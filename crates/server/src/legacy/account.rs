@@ -2,7 +2,7 @@
 //! the user beside the tokens; everything else is what `/api/auth` does.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -17,15 +17,21 @@ use crate::{
     context::RequestContext,
     error::{ApiError, ApiJson, no_store},
     login::{self, LoginRequest},
+    openapi::Routes,
     registry::ACCOUNT_CLIENT,
     revoke::end_access_token,
     session::{self, RefreshRequest},
     token::{UserTokens, access_token, longest_user_token, refresh_family},
 };
 
-pub(super) fn routes() -> Router<App> {
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(login, refresh, revoke))]
+pub(crate) struct Api;
+
+pub(super) fn routes() -> Routes {
     let path = |rest: &str| format!("/api/oauth2{rest}");
-    Router::new()
+    Routes::new()
         .route(&path("/login"), post(login))
         .route(&path("/refresh"), post(refresh))
         .route(&path("/logout"), post(session::logout))
@@ -38,21 +44,22 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// The body of a sign-in.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 struct AccountLogin {
     username: String,
+    #[schema(value_type = String)]
     password: Secret,
 }
 
 /// Tokens with the user they are about.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct AccountTokens {
     #[serde(flatten)]
     tokens: UserTokens,
     user: AccountUser,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct AccountUser {
     id: UserId,
     username: Option<String>,
@@ -75,6 +82,8 @@ impl From<User> for AccountUser {
     }
 }
 
+/// `POST /api/oauth2/login`: signs in by username or address.
+#[utoipa::path(post, path = "/api/oauth2/login", request_body = AccountLogin, responses((status = 200, body = AccountTokens), (status = 401), (status = 429), (status = 503)), security(()), operation_id = "older_login")]
 async fn login(
     State(app): State<App>,
     context: RequestContext,
@@ -86,6 +95,8 @@ async fn login(
     with_user(&app, tokens).await
 }
 
+/// `POST /api/oauth2/refresh`: renews the tokens of a session.
+#[utoipa::path(post, path = "/api/oauth2/refresh", request_body = RefreshRequest, responses((status = 200, body = AccountTokens), (status = 401), (status = 503)), security(()), operation_id = "older_refresh")]
 async fn refresh(
     State(app): State<App>,
     context: RequestContext,
@@ -104,18 +115,21 @@ async fn with_user(app: &App, tokens: UserTokens) -> Result<Response, ApiError> 
     Ok(response)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = HeldToken)]
 struct RevokeRequest {
+    #[schema(value_type = String)]
     token: Secret,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Revoked {
     revoked: bool,
 }
 
-/// Who holds a token of a sign-in may end it: an access token alone, a refresh token with its session. Tokens of other
+/// `POST /api/oauth2/revoke`: ends a token. Who holds a token of a sign-in may end it: an access token alone, a refresh token with its session. Tokens of other
 /// clients are ended at the standard endpoint, where their client authenticates.
+#[utoipa::path(post, path = "/api/oauth2/revoke", request_body = RevokeRequest, responses((status = 200, body = Revoked)), security(()), operation_id = "older_revoke")]
 async fn revoke(
     State(app): State<App>,
     context: RequestContext,

@@ -29,11 +29,13 @@ use crate::{
 const REUSED: &str = "Refresh token reuse detected";
 
 /// What a sign-in and a renewal answer with.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct MachineTokens {
     #[serde(serialize_with = "Secret::serialize_exposed")]
+    #[schema(value_type = String)]
     access_token: Secret,
     #[serde(serialize_with = "Secret::serialize_exposed")]
+    #[schema(value_type = String)]
     refresh_token: Secret,
     token_type: &'static str,
 }
@@ -57,12 +59,14 @@ impl IntoResponse for MachineTokens {
 }
 
 /// An answer that only says what happened.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = MachineMessage)]
 pub(super) struct Message {
     message: &'static str,
 }
 
 /// `POST /token`: a client signs in with its id as `username` and its secret as `password`.
+#[utoipa::path(post, path = "/token", request_body(content = crate::openapi::MachineSignIn, content_type = "application/x-www-form-urlencoded"), responses((status = 200, body = MachineTokens), (status = 401), (status = 422), (status = 429)))]
 pub(super) async fn token(
     State(app): State<App>,
     request: Request,
@@ -105,12 +109,15 @@ pub(super) async fn token(
 }
 
 /// The body of a renewal.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = MachineRenewal)]
 pub(super) struct RefreshRequest {
+    #[schema(value_type = String)]
     refresh_token: Secret,
 }
 
-/// `POST /refresh`: both tokens new. A spent one shown again ends the family.
+/// `POST /refresh`: renews a client's tokens, both new. A spent one shown again ends the family.
+#[utoipa::path(post, path = "/refresh", request_body = RefreshRequest, responses((status = 200, body = MachineTokens), (status = 401), (status = 429)))]
 pub(super) async fn refresh(
     State(app): State<App>,
     context: RequestContext,
@@ -156,12 +163,15 @@ fn reused(error: ApiError, family: &RefreshFamily, generation: i64) -> ApiError 
 }
 
 /// The body of a revocation.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = MachineRevocation)]
 pub(super) struct RevokeRequest {
+    #[schema(value_type = String)]
     access_token: Secret,
 }
 
 /// `POST /revoke`: the access token is refused from now on.
+#[utoipa::path(post, path = "/revoke", request_body = RevokeRequest, responses((status = 200, body = Message), (status = 401), (status = 429)))]
 pub(super) async fn revoke(
     State(app): State<App>,
     context: RequestContext,
@@ -185,6 +195,7 @@ pub(super) async fn revoke(
 }
 
 /// `GET /protected`: for the scope `read`.
+#[utoipa::path(get, path = "/protected", responses((status = 200, body = Message), (status = 429)), security(("bearer" = [])))]
 pub(super) async fn protected(
     State(app): State<App>,
     context: RequestContext,
@@ -198,6 +209,7 @@ pub(super) async fn protected(
 
 /// `GET /admin-only`: for the scope `admin` and the role `admin`. The role is the one that is registered now, not the
 /// one the token was made with.
+#[utoipa::path(get, path = "/admin-only", responses((status = 200, body = Message), (status = 429)), security(("bearer" = [])))]
 pub(super) async fn admin_only(
     State(app): State<App>,
     context: RequestContext,

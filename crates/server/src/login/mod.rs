@@ -19,10 +19,16 @@ use crate::{
     token::UserTokens,
 };
 
-/// `POST /auth/login`, `POST /api/auth/login`
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(login))]
+pub(crate) struct Api;
+
+/// `POST /api/auth/login`: signs in by password.
 ///
 /// # Errors
 /// 401 with one sentence, 403 for an organization the user does not belong to, 422, 429, 503.
+#[utoipa::path(post, path = "/api/auth/login", request_body = LoginRequest, responses((status = 200, body = UserTokens), (status = 401), (status = 429), (status = 503)), security(()))]
 pub async fn login(
     State(app): State<App>,
     context: RequestContext,

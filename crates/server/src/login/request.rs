@@ -12,11 +12,12 @@ const LONGEST_LOGIN: usize = 254;
 const LONGEST_PASSWORD_BYTES: usize = 1024;
 
 /// The body of a sign-in by password.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct LoginRequest {
     /// An e-mail address or a username.
     pub(super) email: String,
     /// Taken exactly as it is: nothing is trimmed, folded or cut.
+    #[schema(value_type = String)]
     pub(super) password: Secret,
     org_id: Option<String>,
 }

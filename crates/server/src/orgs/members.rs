@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A member as the others see them.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct MemberView {
     user_id: UserId,
     email: String,
@@ -42,7 +42,7 @@ impl From<OrganizationMember> for MemberView {
 }
 
 /// One page of members.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct MemberList {
     members: Vec<MemberView>,
     /// What to send as `after` for the next page.
@@ -50,7 +50,7 @@ pub struct MemberList {
 }
 
 /// The body of a new member: by id or by address.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewMember {
     user_id: Option<UserId>,
     email: Option<String>,
@@ -63,23 +63,24 @@ fn member() -> OrganizationRole {
 }
 
 /// The body of a change.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewRole {
     role: OrganizationRole,
 }
 
 /// What a change of members leads to.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct MemberRole {
     org_id: OrganizationId,
     user_id: UserId,
     role: OrganizationRole,
 }
 
-/// `GET /api/auth/organizations/{id}/members`: for every member.
+/// `GET /api/auth/organizations/{id}/members`: who is in an organization, for every member of it.
 ///
 /// # Errors
 /// 404 unless the caller is a member.
+#[utoipa::path(get, path = "/api/auth/organizations/{org_id}/members", params(crate::extract::PageQuery), responses((status = 200, body = MemberList), (status = 422)), operation_id = "list_members")]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -95,10 +96,11 @@ pub async fn list(
     Ok(Json(MemberList { members, next }))
 }
 
-/// `POST /api/auth/organizations/{id}/members`
+/// `POST /api/auth/organizations/{id}/members`: adds a member, by id or by address.
 ///
 /// # Errors
 /// 403 for a member who may not, 409 for one who is a member, 422 for an unknown user.
+#[utoipa::path(post, path = "/api/auth/organizations/{org_id}/members", request_body = NewMember, responses((status = 201, body = MemberRole), (status = 409)), operation_id = "add_member")]
 pub async fn add(
     State(app): State<App>,
     context: RequestContext,
@@ -125,10 +127,11 @@ pub async fn add(
     Ok((StatusCode::CREATED, Json(member)))
 }
 
-/// `PATCH /api/auth/organizations/{id}/members/{user_id}`
+/// `PATCH /api/auth/organizations/{id}/members/{user_id}`: gives a member another role.
 ///
 /// # Errors
 /// 403 for a member who may not, 404 for somebody who is not a member, 409 for the last owner.
+#[utoipa::path(patch, path = "/api/auth/organizations/{org_id}/members/{user_id}", request_body = NewRole, responses((status = 200, body = MemberRole), (status = 409)), operation_id = "change_member")]
 pub async fn change(
     State(app): State<App>,
     context: RequestContext,
@@ -154,10 +157,11 @@ pub async fn change(
     }))
 }
 
-/// `DELETE /api/auth/organizations/{id}/members/{user_id}`: also from every group of the organization.
+/// `DELETE /api/auth/organizations/{id}/members/{user_id}`: removes a member, also from every group of the organization.
 ///
 /// # Errors
 /// 403 for a member who may not, 404 for somebody who is not a member, 409 for the last owner.
+#[utoipa::path(delete, path = "/api/auth/organizations/{org_id}/members/{user_id}", responses((status = 204), (status = 409)), operation_id = "remove_member")]
 pub async fn remove(
     State(app): State<App>,
     context: RequestContext,

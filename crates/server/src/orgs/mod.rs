@@ -25,8 +25,24 @@ use crate::{
     extract::{Page, PathId, check_name, next_after},
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    list,
+    create,
+    show,
+    members::list,
+    members::add,
+    members::change,
+    members::remove,
+    roles::list,
+    roles::give,
+    roles::take
+))]
+pub(crate) struct Api;
+
 /// An organization as its members see it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct OrganizationView {
     id: OrganizationId,
     name: String,
@@ -51,7 +67,7 @@ impl OrganizationView {
 }
 
 /// One page of organizations.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct OrganizationList {
     organizations: Vec<OrganizationView>,
     /// What to send as `after` for the next page.
@@ -59,15 +75,16 @@ pub struct OrganizationList {
 }
 
 /// The body of a new organization.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewOrganization {
     name: String,
 }
 
-/// `POST /api/auth/organizations`: the caller becomes its owner.
+/// `POST /api/auth/organizations`: makes an organization. The caller becomes its owner.
 ///
 /// # Errors
 /// 409 when the name is taken.
+#[utoipa::path(post, path = "/api/auth/organizations", request_body = NewOrganization, responses((status = 201, body = OrganizationView), (status = 409)))]
 pub async fn create(
     State(app): State<App>,
     context: RequestContext,
@@ -95,10 +112,11 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-/// `GET /api/auth/organizations`: those the caller belongs to.
+/// `GET /api/auth/organizations`: organizations the caller belongs to.
 ///
 /// # Errors
 /// 401, 403 for a service, 422.
+#[utoipa::path(get, path = "/api/auth/organizations", params(crate::extract::PageQuery), responses((status = 200, body = OrganizationList), (status = 422)))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -121,10 +139,11 @@ pub async fn list(
     }))
 }
 
-/// `GET /api/auth/organizations/{id}`
+/// `GET /api/auth/organizations/{id}`: one the caller belongs to.
 ///
 /// # Errors
 /// 404 unless the caller is a member.
+#[utoipa::path(get, path = "/api/auth/organizations/{org_id}", responses((status = 200, body = OrganizationView)))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What a member is and has.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct MemberRoles {
     org_id: OrganizationId,
     user_id: UserId,
@@ -26,16 +26,18 @@ pub struct MemberRoles {
 }
 
 /// The body of an assignment.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RoleOfMember)]
 pub struct NewRole {
     role: String,
 }
 
-/// `GET /api/auth/organizations/{org_id}/members/{user_id}/roles`: for every member.
+/// `GET /api/auth/organizations/{org_id}/members/{user_id}/roles`: roles of a member, for every member.
 ///
 /// # Errors
 /// 404 unless both are members.
+#[utoipa::path(get, path = "/api/auth/organizations/{org_id}/members/{user_id}/roles", responses((status = 200, body = MemberRoles)), operation_id = "list_member_roles")]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -52,10 +54,11 @@ pub async fn list(
     }))
 }
 
-/// `POST /api/auth/organizations/{org_id}/members/{user_id}/roles`
+/// `POST /api/auth/organizations/{org_id}/members/{user_id}/roles`: gives a member a role.
 ///
 /// # Errors
 /// 403 for a member who may not or holds less, 404 for somebody who is not a member, 409, 422 for an unknown role.
+#[utoipa::path(post, path = "/api/auth/organizations/{org_id}/members/{user_id}/roles", request_body = NewRole, responses((status = 201, body = Assigned), (status = 409)), operation_id = "give_member_role")]
 pub async fn give(
     State(app): State<App>,
     context: RequestContext,
@@ -78,10 +81,11 @@ pub async fn give(
     Ok((StatusCode::CREATED, Json(assigned)))
 }
 
-/// `DELETE /api/auth/organizations/{org_id}/members/{user_id}/roles/{role}`
+/// `DELETE /api/auth/organizations/{org_id}/members/{user_id}/roles/{role}`: takes a role of a member away.
 ///
 /// # Errors
 /// 403 for a member who may not or holds less, 404 for what is not there.
+#[utoipa::path(delete, path = "/api/auth/organizations/{org_id}/members/{user_id}/roles/{role}", responses((status = 204)), operation_id = "take_member_role")]
 pub async fn take(
     State(app): State<App>,
     context: RequestContext,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The user as older clients read it; the organization and every role beside it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Me {
     id: UserId,
     username: Option<String>,
@@ -30,10 +30,11 @@ struct Me {
     is_active: bool,
 }
 
-/// `GET /api/oauth2/me`
+/// `GET /api/oauth2/me`: who is signed in, and what they may do.
 ///
 /// # Errors
 /// 401, 403 for a service, 503.
+#[utoipa::path(get, path = "/api/oauth2/me", responses((status = 200, body = Me)))]
 pub async fn me(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
     let caller = caller.user()?;
     let user = app.store().user(&caller.user_id).await?;

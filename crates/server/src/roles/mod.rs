@@ -14,6 +14,11 @@ use crate::{
     registry::{Authority, InOrganization},
 };
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(me::me))]
+pub(crate) struct Api;
+
 /// What a user may do at this moment, in an organization or outside of all, read anew.
 ///
 /// # Errors
@@ -41,7 +46,7 @@ pub fn shown_role(user: &User, authority: &Authority) -> String {
 }
 
 /// What an assignment leads to.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Assigned {
     user_id: UserId,
     org_id: Option<OrganizationId>,

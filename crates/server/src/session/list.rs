@@ -22,7 +22,8 @@ use crate::{
 const MOST: i64 = 200;
 
 /// A live session, as its user sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Session)]
 struct Listed {
     id: SessionId,
     /// The name of the session for `DELETE`, under which older clients look for it.
@@ -40,10 +41,11 @@ struct Listed {
     authenticated_at: Timestamp,
 }
 
-/// `GET /api/auth/sessions`
+/// `GET /api/auth/sessions`: the live sessions of the caller.
 ///
 /// # Errors
 /// 401, 403 for a service.
+#[utoipa::path(get, path = "/api/auth/sessions", responses((status = 200, body = [Listed])), operation_id = "list_sessions")]
 pub async fn list(
     State(app): State<App>,
     context: RequestContext,
@@ -82,17 +84,19 @@ impl Listed {
 }
 
 /// What ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = EndedSessions)]
 pub struct Ended {
     message: &'static str,
     ended_sessions: u64,
     revoked_tokens: u64,
 }
 
-/// `DELETE /api/auth/sessions/{session_id}`
+/// `DELETE /api/auth/sessions/{session_id}`: ends a session of the caller.
 ///
 /// # Errors
 /// 401, 403 for a service, 404 for a session that is not the user's or not live.
+#[utoipa::path(delete, path = "/api/auth/sessions/{session_id}", responses((status = 200, body = Ended)), operation_id = "end_session")]
 pub async fn end_one(
     State(app): State<App>,
     context: RequestContext,
@@ -118,10 +122,11 @@ pub async fn end_one(
     }))
 }
 
-/// `DELETE /api/auth/sessions`: every session of the user but the one that asks.
+/// `DELETE /api/auth/sessions`: ends every session of the user but the one that asks.
 ///
 /// # Errors
 /// 401, 403 for a service.
+#[utoipa::path(delete, path = "/api/auth/sessions", responses((status = 200, body = Ended)), operation_id = "end_other_sessions")]
 pub async fn end_others(
     State(app): State<App>,
     context: RequestContext,

@@ -22,16 +22,23 @@ use crate::{
 pub use begin::{SignIn, begin, tokens};
 pub use list::{Ended, end_one, end_others, list};
 
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(refresh, logout, list::list, list::end_one, list::end_others))]
+pub(crate) struct Api;
+
 /// The body of a renewal.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct RefreshRequest {
+    #[schema(value_type = String)]
     refresh_token: Secret,
 }
 
-/// `POST /api/auth/refresh`: the same as the refresh token grant of the account client.
+/// `POST /api/auth/refresh`: renews the tokens of a session. The same as the refresh token grant of the account client.
 ///
 /// # Errors
 /// 401 with one sentence for every token that is no good.
+#[utoipa::path(post, path = "/api/auth/refresh", request_body = RefreshRequest, responses((status = 200, body = UserTokens), (status = 401), (status = 503)), security(()))]
 pub async fn refresh(
     State(app): State<App>,
     context: RequestContext,
@@ -61,16 +68,17 @@ async fn renewed(
 }
 
 /// What a sign-out ended.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct SignedOut {
     message: &'static str,
     revoked_tokens: u64,
 }
 
-/// `POST /api/auth/logout`: every session of the user ends now, with all its tokens.
+/// `POST /api/auth/logout`: signs out. Every session of the user ends now, with all its tokens.
 ///
 /// # Errors
 /// 401, 403 for a service.
+#[utoipa::path(post, path = "/api/auth/logout", responses((status = 200, body = SignedOut)))]
 pub async fn logout(
     State(app): State<App>,
     context: RequestContext,

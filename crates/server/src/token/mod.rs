@@ -30,6 +30,7 @@ use crate::{
     client_auth::{AuthenticatedForm, StrictForm},
     context::RequestContext,
     error::{OAuthError, insert_dpop_nonce, no_store},
+    openapi,
     registry::RegisteredClient,
 };
 
@@ -46,6 +47,11 @@ pub(crate) use shown::{Audience, ShownClaims, access_token, may_act, refresh_fam
 pub(crate) use standing::in_organization;
 pub use user_tokens::{UserTokens, account_client, issue_to_user};
 pub use verified::VerifiedTokens;
+
+/// What it adds to the document of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(token))]
+pub(crate) struct Api;
 
 /// Grants of this server, as metadata lists them.
 pub const GRANT_TYPES: &[GrantType] = &[
@@ -66,7 +72,8 @@ pub(crate) struct Call<'a> {
     workload: Option<&'a Workload>,
 }
 
-/// `POST /oauth/token`
+/// `POST /oauth/token`: access tokens, by every grant there is.
+#[utoipa::path(post, path = "/oauth/token", request_body(content = openapi::TokenRequest, content_type = "application/x-www-form-urlencoded"), responses((status = 200, body = openapi::TokenForm), (status = 400), (status = 401), (status = 429), (status = 503)), security(("client" = [])))]
 pub async fn token(State(app): State<App>, request: Request) -> Result<Response, OAuthError> {
     let (request, workload) = sender(&app, request).await?;
     let AuthenticatedForm {

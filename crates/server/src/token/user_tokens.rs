@@ -17,11 +17,13 @@ use crate::{
 };
 
 /// The tokens of one sign-in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct UserTokens {
     #[serde(serialize_with = "Secret::serialize_exposed")]
+    #[schema(value_type = String)]
     access_token: Secret,
     #[serde(serialize_with = "Secret::serialize_exposed")]
+    #[schema(value_type = String)]
     refresh_token: Secret,
     token_type: &'static str,
     expires_in: u64,

@@ -22,6 +22,7 @@ mod machine;
 mod mail;
 mod matrix;
 mod mtls;
+mod openapi;
 mod orgs;
 mod refresh;
 mod register;

@@ -45,9 +45,6 @@ async fn endpoints_that_are_not_built_are_neither_advertised_nor_there() {
                 .expect_problem(404);
         }
     }
-    for path in ["/docs"] {
-        alice.get(path).await.expect_problem(404);
-    }
     assert_alive(&server).await;
 }
 

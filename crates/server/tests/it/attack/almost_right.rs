@@ -20,6 +20,8 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
     ("/health", &["GET"], Body::Nothing),
     ("/ready", &["GET"], Body::Nothing),
     ("/metrics", &["GET"], Body::Nothing),
+    ("/openapi.json", &["GET"], Body::Nothing),
+    ("/docs", &["GET"], Body::Nothing),
     (
         "/auth/login",
         &["POST"],

@@ -29,11 +29,12 @@ const SHARED: &[&str] = &[
     "mtls",
     "now",
     "observe",
+    "openapi",
     "rate_limit",
     "registry",
 ];
 /// Where features are put together: these may name them all.
-const COMPOSITION: &[&str] = &["lib", "app", "router", "start", "legacy", "jobs"];
+const COMPOSITION: &[&str] = &["lib", "app", "router", "start", "legacy", "jobs", "openapi"];
 
 /// One feature naming another, and where.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
