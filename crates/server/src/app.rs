@@ -16,6 +16,7 @@ use crate::{
     listen::{CertificateError, Certificates},
     mail::Mailer,
     now::Clock,
+    pages::FormKey,
     password::Hashing,
     rate_limit::Limits,
     registry::{self, Registry},
@@ -39,6 +40,7 @@ struct Inner {
     refresh_root: RefreshRoot,
     verified_tokens: VerifiedTokens,
     dpop_nonces: NonceKey,
+    form_key: FormKey,
     limits: Limits,
     mailer: Mailer,
     feed_end: FeedEnd,
@@ -91,6 +93,7 @@ impl App {
         let refresh_root = RefreshRoot::new(master);
         let verified_tokens = VerifiedTokens::new(config.cache.tokens.get());
         let dpop_nonces = dpop::nonce_key(master);
+        let form_key = FormKey::new(master);
         let key_sets = KeySets::new(Fetcher::new(&config.fetch));
         let started = std::time::Instant::now();
         let limits = Limits::new(&config)?;
@@ -107,6 +110,7 @@ impl App {
             refresh_root,
             verified_tokens,
             dpop_nonces,
+            form_key,
             limits,
             mailer,
             feed_end: FeedEnd::default(),
@@ -171,6 +175,11 @@ impl App {
     /// Makes the nonces of DPoP proofs.
     pub fn dpop_nonces(&self) -> &NonceKey {
         &self.0.dpop_nonces
+    }
+
+    /// Makes and checks the tokens of the pages' forms.
+    pub fn form_key(&self) -> &FormKey {
+        &self.0.form_key
     }
 
     /// How often callers may try.

@@ -36,6 +36,7 @@ pub mod now;
 pub mod observe;
 pub mod openapi;
 pub mod orgs;
+pub mod pages;
 pub mod password;
 pub mod rate_limit;
 pub mod registry;

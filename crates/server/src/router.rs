@@ -10,8 +10,8 @@ use http::StatusCode;
 
 use crate::{
     account, admin, app::App, authorization_audit, error::ApiError, groups, introspect, jwks,
-    legacy, login, mail, metadata, openapi, openapi::Routes, orgs, rate_limit, revocations, revoke,
-    roles, session, status, token,
+    legacy, login, mail, metadata, openapi, openapi::Routes, orgs, pages, rate_limit, revocations,
+    revoke, roles, session, status, token,
 };
 
 /// All routes of the server.
@@ -45,6 +45,7 @@ pub fn routes(app: App) -> Routes {
         .route("/docs/page.css", get(openapi::style))
         .merge(accounts(app.clone()))
         .pages(mail::routes(&app))
+        .pages(pages::routes(&app))
 }
 
 /// Where no request is counted, no request pays for it.

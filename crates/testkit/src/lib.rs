@@ -7,6 +7,7 @@
 
 mod actor;
 mod answer;
+mod browser;
 mod certificates;
 mod judged;
 mod process;
@@ -15,6 +16,7 @@ mod smtp;
 
 pub use actor::{Anonymous, Service, User};
 pub use answer::Answer;
+pub use browser::{Browser, SESSION_COOKIE, form_token};
 pub use certificates::{Authority, Identity, Names};
 pub use process::process_log;
 pub use server::{SIGN_IN_PASSWORD, TestServer, Tls};

@@ -27,7 +27,7 @@ use tokensmith_store::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    Anonymous, Authority, Identity, Names, Service, User,
+    Anonymous, Authority, Browser, Identity, Names, Service, User,
     judged::Judged,
     process::{self, Process, Run, Watch},
 };
@@ -251,6 +251,17 @@ impl TestServer {
         Anonymous::new(self.base.clone(), self.http.clone(), self.watch().cloned())
     }
 
+    /// A browser that has never been here.
+    pub fn browser(&self) -> Browser {
+        let client = client_builder(self.tls.as_ref()).redirect(reqwest::redirect::Policy::none());
+        let http = client.build().expect("an HTTP client");
+        Browser::new(Anonymous::new(
+            self.base.clone(),
+            http,
+            self.watch().cloned(),
+        ))
+    }
+
     /// What it speaks TLS with.
     pub fn tls(&self) -> &Tls {
         self.tls.as_ref().expect("started with TLS")
@@ -400,12 +411,15 @@ async fn register_with_roles(app: &App, email: &str, roles: &[&str]) -> UserId {
 }
 
 fn client(tls: Option<&Tls>) -> reqwest::Client {
+    client_builder(tls).build().expect("an HTTP client")
+}
+
+fn client_builder(tls: Option<&Tls>) -> reqwest::ClientBuilder {
     let client = reqwest::Client::builder();
-    let client = match tls {
+    match tls {
         Some(tls) => client.tls_certs_only([tls.server_certificate()]),
         None => client,
-    };
-    client.build().expect("an HTTP client")
+    }
 }
 
 async fn serve(app: App, sockets: listen::Sockets) {

@@ -4,6 +4,7 @@ mod register;
 pub mod rules;
 
 pub use register::register;
+pub(crate) use register::{RegisterRequest, registered};
 
 /// What it adds to the document of the API.
 #[derive(utoipa::OpenApi)]

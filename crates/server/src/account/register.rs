@@ -21,11 +21,11 @@ use crate::{
 /// The body of a registration. Other members are ignored: nobody gives themselves a role or an id.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct RegisterRequest {
-    email: String,
+    pub(crate) email: String,
     #[schema(value_type = String)]
-    password: Secret,
-    username: Option<String>,
-    org_name: Option<String>,
+    pub(crate) password: Secret,
+    pub(crate) username: Option<String>,
+    pub(crate) org_name: Option<String>,
 }
 
 /// What everybody is told who asks for an account.
@@ -44,19 +44,31 @@ pub async fn register(
     context: RequestContext,
     ApiJson(request): ApiJson<RegisterRequest>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    registered(&app, request, &context).await?;
+    let message = "If this address is new here, the account is ready. Sign in with it.";
+    Ok((StatusCode::CREATED, Json(Registered { message })))
+}
+
+/// Registers a user. Whether the address has an account cannot be told from it.
+///
+/// # Errors
+/// As the endpoint's.
+pub(crate) async fn registered(
+    app: &App,
+    request: RegisterRequest,
+    context: &RequestContext,
+) -> Result<(), ApiError> {
     request.check()?;
     app.limits()
         .count_registration(context.ip, context.now)
         .await
         .map_err(|limited| ApiError::rate_limited(limited.retry_after))?;
-    refuse_taken_names(&app, &request).await?;
+    refuse_taken_names(app, &request).await?;
     let hash = app
         .hashing()
         .hash(request.password.clone(), app.entropy().bytes());
     let hash = PasswordHash::new(hash.await.map_err(ApiError::unavailable)?);
-    create(&app, request, hash, context.audit(None)).await?;
-    let message = "If this address is new here, the account is ready. Sign in with it.";
-    Ok((StatusCode::CREATED, Json(Registered { message })))
+    create(app, request, hash, context.audit(None)).await
 }
 
 impl RegisterRequest {

@@ -58,6 +58,11 @@ impl Issuer {
         Url::parse(&self.0).is_ok_and(|url| is_loopback(&url))
     }
 
+    /// Its origin (RFC 6454 §6.2), as browsers name it in `Origin`.
+    pub fn origin(&self) -> String {
+        Url::parse(&self.0).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+    }
+
     /// Whether browsers reach it over TLS, so that cookies may say `Secure`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")

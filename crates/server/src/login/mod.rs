@@ -78,7 +78,8 @@ impl LoginRefusal {
     }
 }
 
-async fn by_password(
+/// Who this is, if the password opens the account; counts and records it otherwise.
+pub(crate) async fn by_password(
     app: &App,
     login: &str,
     password: &Secret,

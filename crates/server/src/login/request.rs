@@ -15,11 +15,12 @@ const LONGEST_PASSWORD_BYTES: usize = 1024;
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct LoginRequest {
     /// An e-mail address or a username.
-    pub(super) email: String,
+    pub(crate) email: String,
     /// Taken exactly as it is: nothing is trimmed, folded or cut.
     #[schema(value_type = String)]
-    pub(super) password: Secret,
-    org_id: Option<String>,
+    pub(crate) password: Secret,
+    /// The organization to sign in to.
+    pub(crate) org_id: Option<String>,
 }
 
 impl LoginRequest {
@@ -33,7 +34,7 @@ impl LoginRequest {
     }
 
     /// The organization that was asked for, if the rest is acceptable.
-    pub(super) fn check(&self) -> Result<Option<OrganizationId>, ApiError> {
+    pub(crate) fn check(&self) -> Result<Option<OrganizationId>, ApiError> {
         if self.email.is_empty() || self.email.len() > LONGEST_LOGIN {
             let sentence = "The e-mail address must have 1 to 254 bytes.";
             return Err(ApiError::unprocessable("email_length", sentence));

@@ -24,6 +24,7 @@ mod matrix;
 mod mtls;
 mod openapi;
 mod orgs;
+mod pages;
 mod refresh;
 mod register;
 mod revocation_feed;

@@ -22,6 +22,8 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
     ("/metrics", &["GET"], Body::Nothing),
     ("/openapi.json", &["GET"], Body::Nothing),
     ("/docs", &["GET"], Body::Nothing),
+    ("/docs/page.js", &["GET"], Body::Nothing),
+    ("/docs/page.css", &["GET"], Body::Nothing),
     (
         "/auth/login",
         &["POST"],
@@ -157,6 +159,15 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
     ),
     ("/api/admin/v1/timeline/ORG", &["GET"], Body::Nothing),
     ("/api/admin/v1/audit", &["GET"], Body::Nothing),
+    ("/", &["GET"], Body::Nothing),
+    ("/sign-in", &["GET", "POST"], Body::PageForm),
+    ("/sign-out", &["POST"], Body::PageForm),
+    ("/register", &["GET", "POST"], Body::PageForm),
+    ("/account", &["GET"], Body::Nothing),
+    ("/account/devices", &["GET", "POST"], Body::PageForm),
+    ("/account/activity", &["GET"], Body::Nothing),
+    ("/assets/style.css", &["GET"], Body::Nothing),
+    ("/logos/ORG", &["GET"], Body::Nothing),
 ];
 
 #[derive(Clone, Copy)]
@@ -167,6 +178,8 @@ pub(super) enum Body {
     TokenForm,
     /// The form of the older machine-to-machine service.
     SignInForm,
+    /// A form of the pages.
+    PageForm,
     Json(&'static str),
 }
 
@@ -368,6 +381,16 @@ fn odd_form(dice: &mut Dice, good: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
+fn page_form(dice: &mut Dice, people: &People) -> Vec<u8> {
+    let good = [
+        ("form_token", "A"),
+        ("email", people.alice.email.as_str()),
+        ("password", "PASSWORD"),
+        ("session", people.alice.id.as_str()),
+    ];
+    odd_form(dice, &good).into_bytes()
+}
+
 fn body(dice: &mut Dice, people: &People, kind: Body) -> (&'static str, Vec<u8>) {
     const FORM: &str = "application/x-www-form-urlencoded";
     let body = match kind {
@@ -421,6 +444,7 @@ fn body(dice: &mut Dice, people: &People, kind: Body) -> (&'static str, Vec<u8>)
             ];
             (FORM, odd_form(dice, &good).into_bytes())
         }
+        Body::PageForm => (FORM, page_form(dice, people)),
         Body::Json(template) => {
             let good: Value = serde_json::from_str(&people.fill(dice, template)).unwrap();
             let changed = if dice.percent(75) {

@@ -6,6 +6,7 @@
 mod absent;
 mod almost_right;
 mod bound_tokens;
+mod browsers;
 mod client_assertions;
 mod client_authentication;
 mod forged_tokens;

@@ -20,8 +20,10 @@ const WORKERS: u64 = 4;
 fn the_list_of_routes_is_that_of_the_router() {
     let sources = [
         include_str!("../../../src/router.rs"),
+        include_str!("../../../src/legacy/account.rs"),
         include_str!("../../../src/legacy/mod.rs"),
         include_str!("../../../src/admin/mod.rs"),
+        include_str!("../../../src/pages/mod.rs"),
     ];
     let routes: usize = sources
         .iter()

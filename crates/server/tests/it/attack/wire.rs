@@ -95,7 +95,7 @@ impl Reply {
     #[track_caller]
     pub(super) fn assert_fit_for_anybody(&self, request: &str) {
         assert!(
-            (200..300).contains(&self.status) || (400..500).contains(&self.status),
+            (200..500).contains(&self.status) && self.status != 302,
             "{request}\n{} {}",
             self.status,
             self.body
@@ -116,6 +116,10 @@ impl Reply {
     #[track_caller]
     fn assert_error(&self, request: &str) {
         let kind = self.header("content-type").unwrap_or_default();
+        if kind.starts_with("text/html") {
+            assert!(self.body.contains("</html>"), "{request}\n{}", self.body);
+            return assert_public(request, &self.body);
+        }
         assert!(
             ["application/problem+json", "application/json"].contains(&kind),
             "{request}\n{}\n{}",

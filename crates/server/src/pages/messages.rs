@@ -1,0 +1,179 @@
+//! Every text of the pages in every language, side by side. A text without one of its languages does not compile.
+//! `{}` in a text stands for what [`filled`] puts there.
+
+/// Makes the table: a struct with one field a text, and one constant of it a language.
+macro_rules! messages {
+    ($( $name:ident: $en:literal, $de:literal, $fr:literal; )+) => {
+        /// The texts in one language.
+        pub(crate) struct Messages { $( pub(crate) $name: &'static str, )+ }
+        pub(super) const EN: Messages = Messages { $( $name: $en, )+ };
+        pub(super) const DE: Messages = Messages { $( $name: $de, )+ };
+        pub(super) const FR: Messages = Messages { $( $name: $fr, )+ };
+
+        /// Name and texts of every row, for tests.
+        #[cfg(test)]
+        const ROWS: &[(&str, [&str; 3])] = &[$( (stringify!($name), [$en, $de, $fr]), )+];
+    };
+}
+
+messages! {
+    // What every page has.
+    skip: "Skip to the content", "Zum Inhalt springen", "Aller au contenu";
+    language: "Language", "Sprache", "Langue";
+    error_title: "Error", "Fehler", "Erreur";
+    sign_out: "Sign out", "Abmelden", "Se déconnecter";
+
+    // Sign-in.
+    sign_in: "Sign in", "Anmelden", "Se connecter";
+    sign_in_lead: "Welcome back.", "Willkommen zurück.", "Heureux de vous revoir.";
+    login: "E-mail address or username", "E-Mail-Adresse oder Benutzername", "Adresse e-mail ou nom d’utilisateur";
+    password: "Password", "Passwort", "Mot de passe";
+    remember: "Keep me signed in on this device", "Auf diesem Gerät angemeldet bleiben", "Rester connecté sur cet appareil";
+    no_account: "No account yet?", "Noch kein Konto?", "Pas encore de compte ?";
+    create_one: "Create one", "Konto anlegen", "Créer un compte";
+
+    // Registration.
+    register: "Create your account", "Konto anlegen", "Créer un compte";
+    register_lead: "It takes less than a minute.", "Das dauert keine Minute.", "Cela prend moins d’une minute.";
+    register_action: "Create account", "Konto anlegen", "Créer le compte";
+    email: "E-mail address", "E-Mail-Adresse", "Adresse e-mail";
+    username: "Username (optional)", "Benutzername (freiwillig)", "Nom d’utilisateur (facultatif)";
+    username_hint: "Letters, digits, dots, hyphens and underscores.", "Buchstaben, Ziffern, Punkte, Binde- und Unterstriche.", "Lettres, chiffres, points, tirets et traits de soulignement.";
+    password_hint: "At least 8 characters. A few unrelated words are strong and easy to remember.", "Mindestens 8 Zeichen. Ein paar Wörter ohne Zusammenhang sind stark und leicht zu merken.", "Au moins 8 caractères. Quelques mots sans lien entre eux sont sûrs et faciles à retenir.";
+    have_account: "Already have an account?", "Schon ein Konto?", "Vous avez déjà un compte ?";
+    registered: "Almost there", "Fast geschafft", "C’est presque fini";
+    registered_text: "If this address is new here, the account is ready. Sign in with it.", "Wenn diese Adresse hier neu ist, ist das Konto bereit. Melden Sie sich damit an.", "Si cette adresse est nouvelle ici, le compte est prêt. Connectez-vous avec celle-ci.";
+
+    // Account: the frame and the overview.
+    account_menu: "Your account", "Ihr Konto", "Votre compte";
+    overview: "Overview", "Übersicht", "Aperçu";
+    overview_lead: "Who you are here, and what protects your account.", "Wer Sie hier sind und was Ihr Konto schützt.", "Qui vous êtes ici et ce qui protège votre compte.";
+    profile: "Profile", "Profil", "Profil";
+    username_plain: "Username", "Benutzername", "Nom d’utilisateur";
+    none: "None", "Keiner", "Aucun";
+    member_since: "Member since", "Mitglied seit", "Membre depuis";
+    organizations: "Organizations", "Organisationen", "Organisations";
+    no_organizations: "You do not belong to an organization.", "Sie gehören zu keiner Organisation.", "Vous n’appartenez à aucune organisation.";
+    role_owner: "Owner", "Inhaber", "Propriétaire";
+    role_admin: "Admin", "Verwaltung", "Administration";
+    role_member: "Member", "Mitglied", "Membre";
+    security: "Security", "Sicherheit", "Sécurité";
+    email_verified: "Verified", "Bestätigt", "Vérifiée";
+    email_unverified: "Not verified yet", "Noch nicht bestätigt", "Pas encore vérifiée";
+    password_changed: "Changed {}", "Geändert: {}", "Modifié : {}";
+    password_set: "Set when the account was created", "Beim Anlegen des Kontos gesetzt", "Défini à la création du compte";
+    show_all: "Show all", "Alle zeigen", "Tout afficher";
+
+    // Devices.
+    devices: "Devices", "Geräte", "Appareils";
+    devices_lead: "Where you are signed in. End what you do not recognize.", "Wo Sie angemeldet sind. Beenden Sie, was Sie nicht kennen.", "Où vous êtes connecté. Mettez fin à ce que vous ne reconnaissez pas.";
+    devices_one: "1 device", "1 Gerät", "1 appareil";
+    devices_many: "{} devices", "{} Geräte", "{} appareils";
+    this_device: "This device", "Dieses Gerät", "Cet appareil";
+    unknown_device: "Unknown device", "Unbekanntes Gerät", "Appareil inconnu";
+    device_on: "{} on {}", "{} unter {}", "{} sous {}";
+    signed_in_at: "Signed in {}", "Angemeldet: {}", "Connecté : {}";
+    last_used: "Last used {}", "Zuletzt benutzt: {}", "Dernière utilisation : {}";
+    end_session: "Sign out", "Abmelden", "Déconnecter";
+    end_session_of: "Sign out {}", "{} abmelden", "Déconnecter {}";
+    end_others: "Sign out all other devices", "Alle anderen Geräte abmelden", "Déconnecter tous les autres appareils";
+    no_others: "You are signed in nowhere else.", "Sie sind sonst nirgends angemeldet.", "Vous n’êtes connecté nulle part ailleurs.";
+    session_ended: "That device is signed out.", "Das Gerät ist abgemeldet.", "L’appareil est déconnecté.";
+    others_ended: "All other devices are signed out.", "Alle anderen Geräte sind abgemeldet.", "Tous les autres appareils sont déconnectés.";
+
+    // Activity.
+    activity: "Activity", "Verlauf", "Activité";
+    activity_lead: "The last events of your account.", "Die letzten Ereignisse Ihres Kontos.", "Les derniers événements de votre compte.";
+    no_activity: "Nothing has happened yet.", "Noch ist nichts geschehen.", "Rien ne s’est encore passé.";
+    from_address: "from {}", "von {}", "depuis {}";
+
+    // Time.
+    just_now: "just now", "gerade eben", "à l’instant";
+    minutes_ago: "{} min ago", "vor {} Min.", "il y a {} min";
+    hours_ago: "{} h ago", "vor {} Std.", "il y a {} h";
+
+    // Refusals. The fallback stands where a refusal has no text of its own.
+    refused: "That did not work. Check what you typed and try again.", "Das hat nicht geklappt. Prüfen Sie Ihre Eingaben und versuchen Sie es noch einmal.", "Cela n’a pas fonctionné. Vérifiez votre saisie et réessayez.";
+    login_refused: "The e-mail address or the password is wrong.", "E-Mail-Adresse oder Passwort ist falsch.", "L’adresse e-mail ou le mot de passe est incorrect.";
+    login_missing: "Enter your e-mail address or username.", "Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen ein.", "Saisissez votre adresse e-mail ou votre nom d’utilisateur.";
+    password_missing: "Enter your password.", "Geben Sie Ihr Passwort ein.", "Saisissez votre mot de passe.";
+    email_malformed: "This does not look like an e-mail address.", "Das sieht nicht nach einer E-Mail-Adresse aus.", "Cela ne ressemble pas à une adresse e-mail.";
+    username_malformed: "A username has 1 to 64 letters, digits, dots, hyphens and underscores.", "Ein Benutzername hat 1 bis 64 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche.", "Un nom d’utilisateur comporte de 1 à 64 lettres, chiffres, points, tirets et traits de soulignement.";
+    username_taken: "Another user has this username.", "Diesen Benutzernamen hat schon jemand.", "Ce nom d’utilisateur est déjà pris.";
+    password_length: "The password must have 8 to 128 characters.", "Das Passwort muss 8 bis 128 Zeichen haben.", "Le mot de passe doit comporter de 8 à 128 caractères.";
+    rate_limited: "Too many attempts. Wait a moment and try again.", "Zu viele Versuche. Warten Sie einen Moment und versuchen Sie es noch einmal.", "Trop de tentatives. Patientez un instant et réessayez.";
+    unavailable: "The server cannot answer right now. Try again in a moment.", "Der Server kann gerade nicht antworten. Versuchen Sie es gleich noch einmal.", "Le serveur ne peut pas répondre pour le moment. Réessayez dans un instant.";
+
+    // Error pages.
+    forged_title: "This form is out of date", "Dieses Formular ist veraltet", "Ce formulaire est périmé";
+    forged: "It was open for too long, or another page sent it. Nothing was changed. Open the page anew and try again.", "Es war zu lange offen, oder eine andere Seite hat es gesendet. Nichts wurde geändert. Öffnen Sie die Seite neu und versuchen Sie es noch einmal.", "Il est resté ouvert trop longtemps ou une autre page l’a envoyé. Rien n’a été modifié. Rouvrez la page et réessayez.";
+    nothing_here_title: "There is nothing here", "Hier ist nichts", "Il n’y a rien ici";
+    nothing_here: "Perhaps the address was mistyped, or what stood here is gone.", "Vielleicht ist die Adresse vertippt, oder was hier stand, ist nicht mehr da.", "L’adresse est peut-être mal saisie, ou ce qui se trouvait ici n’existe plus.";
+    failed_title: "That did not work", "Das hat nicht geklappt", "Cela n’a pas fonctionné";
+    correlation: "Reference for support: {}", "Kennung für Rückfragen: {}", "Référence pour l’assistance : {}";
+    to_start: "To the start page", "Zur Startseite", "Vers la page d’accueil";
+}
+
+impl Messages {
+    /// The text of a refusal, by its word.
+    pub(crate) fn refusal(&self, word: &str) -> &'static str {
+        match word {
+            "login_refused" => self.login_refused,
+            "email_length" | "email_malformed" => self.email_malformed,
+            "username_malformed" => self.username_malformed,
+            "username_taken" => self.username_taken,
+            "password_length" => self.password_length,
+            "rate_limited" => self.rate_limited,
+            "unavailable" => self.unavailable,
+            "page_forged" => self.forged,
+            "not_found" => self.nothing_here,
+            _ => self.refused,
+        }
+    }
+}
+
+/// A text with its gaps filled, in order.
+pub(crate) fn filled(text: &str, values: &[&str]) -> String {
+    let mut parts = text.split("{}");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for (part, value) in parts.zip(values) {
+        whole.push_str(value);
+        whole.push_str(part);
+    }
+    whole
+}
+
+/// A text with its one gap filled, for templates.
+pub(crate) fn with(text: &str, value: &str) -> String {
+    filled(text, &[value])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_has_the_same_gaps_in_every_language_and_none_is_empty() {
+        for (name, texts) in ROWS {
+            let gaps = texts.map(|text| text.matches("{}").count());
+            assert!(gaps.iter().all(|count| *count == gaps[0]), "{name}");
+            assert!(texts.iter().all(|text| !text.trim().is_empty()), "{name}");
+        }
+    }
+
+    #[test]
+    fn translations_are_translated() {
+        // Words that are spelled alike.
+        const ALIKE: [&str; 2] = ["profile", "organizations"];
+        for (name, [en, de, fr]) in ROWS {
+            let is_alike = en == de || en == fr;
+            assert!(!is_alike || ALIKE.contains(name), "{name}: {en}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_filled_in_order() {
+        assert_eq!(filled("{} on {}.", &["A", "{}"]), "A on {}.");
+        assert_eq!(filled("none", &["A"]), "none");
+    }
+}

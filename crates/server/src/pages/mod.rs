@@ -1,0 +1,41 @@
+//! The pages people see: sign-in, registration and the account. Plain forms, no script, nothing from another site.
+//! What a page does is what the JSON API does: both call the same functions.
+
+mod account;
+mod activity;
+mod assets;
+mod brand;
+mod colour;
+mod cookie;
+mod devices;
+mod field;
+mod form;
+mod frame;
+mod language;
+mod messages;
+mod next;
+mod register;
+mod sign_in;
+mod viewer;
+mod when;
+
+use axum::{Router, middleware::from_fn_with_state, routing::get, routing::post};
+
+pub use self::form::FormKey;
+use crate::{app::App, authorization_audit};
+
+/// Their paths.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    Router::new()
+        .route("/", get(account::start))
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/register", get(register::show).post(register::register))
+        .route("/account", get(account::show))
+        .route("/account/devices", get(devices::show).post(devices::end))
+        .route("/account/activity", get(activity::show))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/logos/{org_id}", get(brand::logo))
+        .route_layer(from_fn_with_state(app.clone(), frame::framed))
+        .route_layer(from_fn_with_state(app.clone(), authorization_audit::record))
+}

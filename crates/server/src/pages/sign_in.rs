@@ -1,0 +1,207 @@
+//! `GET` and `POST /sign-in`, `POST /sign-out`: a browser gets a session, and loses it. Each changes the cookie.
+
+use askama::Template;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
+use http::StatusCode;
+use tokensmith_store::{Authentication, EndSession, SessionId, SetBrowserCookie, User};
+
+use super::{
+    cookie::BrowserSecret,
+    field::{Field, blame},
+    form::{PageForm, field, secret_field},
+    frame::{Frame, page},
+    next,
+    viewer::Viewer,
+};
+use crate::{
+    app::App,
+    error::{ApiError, PageError},
+    login::{self, LoginRequest},
+    session::{self, SignIn},
+    token::longest_user_token,
+};
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    login: Field,
+    password: Field,
+    remembers: bool,
+    next: &'static str,
+    org: String,
+    /// What is wrong with all of it.
+    problem: &'static str,
+    notice: &'static str,
+}
+
+impl SignInPage {
+    fn new(app: &App, viewer: &Viewer) -> Self {
+        let frame = Frame::new(app, viewer);
+        let t = frame.t;
+        Self {
+            login: Field {
+                autocomplete: "username",
+                has_focus: true,
+                ..Field::text("email", t.login)
+            },
+            password: Field::password("password", t.password, "current-password"),
+            remembers: true,
+            next: viewer.next,
+            org: viewer
+                .asked_org
+                .as_ref()
+                .map_or(String::new(), ToString::to_string),
+            problem: "",
+            notice: "",
+            frame,
+        }
+    }
+}
+
+/// `GET /sign-in`
+pub(super) async fn show(State(app): State<App>, viewer: Viewer) -> Result<Response, PageError> {
+    if viewer.signed_in.is_some() {
+        return Ok(viewer.answer(Redirect::to(viewer.next)));
+    }
+    page(&viewer, StatusCode::OK, &SignInPage::new(&app, &viewer))
+}
+
+/// `POST /sign-in`
+pub(super) async fn sign_in(
+    State(app): State<App>,
+    PageForm { mut viewer, form }: PageForm,
+) -> Result<Response, PageError> {
+    viewer.next = next::page(Some(field(&form, "next")?));
+    viewer.asked_org = field(&form, "org")?.parse().ok();
+    let org = viewer.asked_org.as_ref().map(ToString::to_string);
+    let request = LoginRequest {
+        email: field(&form, "email")?.to_owned(),
+        password: secret_field(&form, "password")?,
+        org_id: org,
+    };
+    let remembers = form.has("remember");
+    match signed_in(&app, &viewer, &request).await {
+        Ok((user, session)) => {
+            let secret = open_browser(&app, &viewer, &user, session).await?;
+            let settings = app.config();
+            let life = settings.session.lifetime;
+            let life = life
+                .unwrap_or(settings.tokens.refresh_token_lifetime)
+                .as_secs();
+            let cookie = secret.set(remembers.then_some(life));
+            let mut response = Redirect::to(viewer.next).into_response();
+            let headers = response.headers_mut();
+            headers.append(http::header::SET_COOKIE, cookie);
+            Ok(response)
+        }
+        Err(error) => refused(&app, &viewer, (request, remembers), error),
+    }
+}
+
+async fn signed_in(
+    app: &App,
+    viewer: &Viewer,
+    request: &LoginRequest,
+) -> Result<(User, SessionId), ApiError> {
+    let org = request.check()?;
+    let context = &viewer.context;
+    let user = login::by_password(app, &request.email, &request.password, context).await?;
+    let proved = SignIn {
+        user: &user,
+        org: org.as_ref(),
+        authentication: &Authentication::password(context.now),
+        headers: &viewer.headers,
+    };
+    let opened = session::begin(app, proved, context).await?;
+    Ok((user, opened.session_id))
+}
+
+/// Gives the browser of a new session its cookie; the visitor's value before is of no use any more.
+pub(super) async fn open_browser(
+    app: &App,
+    viewer: &Viewer,
+    user: &User,
+    session_id: SessionId,
+) -> Result<BrowserSecret, PageError> {
+    let secret = BrowserSecret::new(app.entropy());
+    let set = SetBrowserCookie {
+        session_id,
+        previous: None,
+        cookie: secret.digest(),
+        context: viewer.context.audit(Some(format!("user:{}", user.id))),
+    };
+    if app.store().write(set).await? {
+        Ok(secret)
+    } else {
+        let sentence = "The session ended in the meantime.";
+        Err(ApiError::unauthorized("session_over", sentence).into())
+    }
+}
+
+fn refused(
+    app: &App,
+    viewer: &Viewer,
+    (request, remembers): (LoginRequest, bool),
+    error: ApiError,
+) -> Result<Response, PageError> {
+    let mut shown = SignInPage::new(app, viewer);
+    let t = shown.frame.t;
+    let word = error.refusal();
+    let text = match word {
+        "email_length" => t.login_missing,
+        "password_length" => t.password_missing,
+        word => t.refusal(word),
+    };
+    shown.remembers = remembers;
+    shown.login.has_focus = false;
+    if blame(&mut [&mut shown.login, &mut shown.password], word, text).is_none() {
+        shown.problem = text;
+        shown.password.has_focus = true;
+    }
+    shown.login.value = request.email;
+    with_fields_of(error, page(viewer, StatusCode::OK, &shown)?)
+}
+
+/// A page with status, `Retry-After` and metric label of the refusal it shows.
+pub(super) fn with_fields_of(error: ApiError, page: Response) -> Result<Response, PageError> {
+    if error.status().is_server_error() && error.status() != StatusCode::SERVICE_UNAVAILABLE {
+        return Err(error.into());
+    }
+    let (refusal, _) = error.into_response().into_parts();
+    let mut response = page;
+    *response.status_mut() = refusal.status;
+    for name in [http::header::RETRY_AFTER] {
+        if let Some(value) = refusal.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response.extensions_mut().extend(refusal.extensions);
+    Ok(response)
+}
+
+/// `POST /sign-out`: ends this browser's session. Who is signed out already is told the same.
+pub(super) async fn sign_out(
+    State(app): State<App>,
+    PageForm { viewer, .. }: PageForm,
+) -> Result<Response, PageError> {
+    if let Some(signed_in) = &viewer.signed_in {
+        let user = &signed_in.user.id;
+        let end = EndSession {
+            id: signed_in.session.id.clone(),
+            user_id: Some(user.clone()),
+            reason: "logout",
+            revoked_until: viewer.context.now + longest_user_token(&app),
+            context: viewer.context.audit(Some(format!("user:{user}"))),
+        };
+        app.store().write(end).await?;
+    }
+    let mut response = Redirect::to("/sign-in").into_response();
+    let cookie = BrowserSecret::new(app.entropy()).set(None);
+    let headers = response.headers_mut();
+    headers.append(http::header::SET_COOKIE, cookie);
+    Ok(response)
+}
