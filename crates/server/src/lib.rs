@@ -3,6 +3,7 @@
 //! [`app::App`] is what every request shares, [`router::router`] is every path. The binary and the tests start it the
 //! same way.
 
+pub mod access;
 pub mod account;
 pub mod admin;
 pub mod app;

@@ -9,9 +9,9 @@ use axum::{
 use http::StatusCode;
 
 use crate::{
-    account, admin, app::App, authorization_audit, error::ApiError, groups, introspect, jwks,
-    legacy, login, mail, metadata, openapi, openapi::Routes, orgs, pages, rate_limit, revocations,
-    revoke, roles, session, status, token,
+    access, account, admin, app::App, authorization_audit, error::ApiError, groups, introspect,
+    jwks, legacy, login, mail, metadata, openapi, openapi::Routes, orgs, pages, rate_limit,
+    revocations, revoke, roles, session, status, token,
 };
 
 /// All routes of the server.
@@ -35,6 +35,9 @@ pub fn routes(app: App) -> Routes {
         .route("/oauth/token", post(token::token))
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/revoke", post(revoke::revoke))
+        .route("/.well-known/authzen-configuration", get(access::metadata))
+        .route("/access/v1/evaluation", post(access::evaluation))
+        .route("/access/v1/evaluations", post(access::evaluations))
         .route("/oauth/revocations", get(revocations::revocations))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
@@ -80,6 +83,7 @@ fn accounts(app: App) -> Routes {
             &org("/members/{user_id}"),
             patch(orgs::change).delete(orgs::remove),
         )
+        .route(&org("/switch"), post(orgs::switch))
         .route(
             &org("/members/{user_id}/roles"),
             get(orgs::list_roles).post(orgs::give_role),

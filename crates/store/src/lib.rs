@@ -25,6 +25,7 @@ mod membership;
 mod operation;
 mod organization;
 mod organization_brand;
+mod organization_state;
 mod outbox;
 mod refresh_family;
 mod refresh_token;
@@ -79,6 +80,7 @@ pub use organization::{
     OrganizationOfUser, OrganizationRole,
 };
 pub use organization_brand::{OrganizationBrand, PutOrganizationBrand};
+pub use organization_state::SetOrganizationActive;
 pub use outbox::{ClaimMail, ClaimedMail, Delivery, Mail, MailQueue, PutMail, SettleMail};
 pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
 pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};

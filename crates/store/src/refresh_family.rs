@@ -193,6 +193,8 @@ pub enum FamilyScope {
     Client(ClientId),
     /// Those a user granted to a client.
     Grant(UserId, ClientId),
+    /// Those that speak of an organization.
+    Organization(OrganizationId),
 }
 
 /// Ends families: at most [`EndFamilies::BATCH`] at a time. As long as that many ended, call again.
@@ -242,7 +244,9 @@ async fn end_scope(
     const BY_USER: &str = const_str::concat!(END, "user_id = $3", END_TAIL);
     const BY_CLIENT: &str = const_str::concat!(END, "client_id = $3", END_TAIL);
     const BY_GRANT: &str = const_str::concat!(END, "user_id = $3 AND client_id = $4", END_TAIL);
+    const BY_ORG: &str = const_str::concat!(END, "org_id = $3", END_TAIL);
     match scope {
+        FamilyScope::Organization(id) => tx.all(BY_ORG, values![now, reason, id]).await,
         FamilyScope::Family(id) => tx.all(BY_FAMILY, values![now, reason, id]).await,
         FamilyScope::Session(id) => tx.all(BY_SESSION, values![now, reason, id]).await,
         FamilyScope::User(id) => tx.all(BY_USER, values![now, reason, id]).await,

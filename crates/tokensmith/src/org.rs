@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tokensmith_server::extract::check_name;
+use tokensmith_server::{extract::check_name, orgs};
 use tokensmith_store::{CreateOrganization, Organization, OrganizationCreation, OrganizationId};
 
 use crate::{
@@ -29,6 +29,10 @@ enum Action {
     List(Listing),
     /// Create an organization with its first owner
     Create(Create),
+    /// Disable an organization: its tokens end now, and its members get none for it
+    Disable(Which),
+    /// Enable a disabled organization
+    Enable(Which),
     /// List the members of an organization
     Members(Members),
 }
@@ -40,6 +44,12 @@ struct Create {
     /// The first owner: e-mail address, username or id
     #[arg(long, value_name = "WHO")]
     owner: String,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// Name or id of the organization
+    organization: String,
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +66,8 @@ impl OrgCommand {
         self.place.run(async |data| match action {
             Action::List(listing) => list(data, &listing).await,
             Action::Create(create) => create.run(data).await,
+            Action::Disable(which) => which.set_active(data, false).await,
+            Action::Enable(which) => which.set_active(data, true).await,
             Action::Members(members) => members.run(data).await,
         })?;
         Ok(ExitCode::SUCCESS)
@@ -93,6 +105,19 @@ impl Create {
             }
             OrganizationCreation::NoSuchOwner => bail!("there is no user {:?}", self.owner),
         }
+        Ok(())
+    }
+}
+
+impl Which {
+    async fn set_active(self, data: &Data, is_active: bool) -> Result<()> {
+        let org = find(data, &self.organization).await?;
+        let until = data.revoked_until();
+        let changed =
+            orgs::set_active(&data.store, &org.id, is_active, until, data.context()).await?;
+        let state = if is_active { "enabled" } else { "disabled" };
+        let before = if changed { "" } else { "already " };
+        println!("{} is {before}{state}", org.name);
         Ok(())
     }
 }

@@ -7,13 +7,14 @@
 mod body;
 mod declarations;
 mod kind;
+mod organizations;
 mod records;
 mod rights;
 mod secrets;
 mod users;
 mod view;
 
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 
 use crate::openapi::Routes;
 
@@ -32,7 +33,8 @@ use crate::openapi::Routes;
     secrets::remove,
     users::list,
     users::give,
-    users::take
+    users::take,
+    organizations::change
 ))]
 pub(crate) struct Api;
 
@@ -57,6 +59,10 @@ pub fn routes() -> Routes {
         .route(
             &path("users/{user_id}/roles"),
             get(users::list).post(users::give),
+        )
+        .route(
+            &path("organizations/{org_id}"),
+            patch(organizations::change),
         )
         .route(&path("users/{user_id}/roles/{role}"), delete(users::take))
         .route(&path("clients/{client_id}/secrets"), post(secrets::create))

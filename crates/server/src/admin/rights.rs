@@ -127,6 +127,17 @@ impl Administrator {
         Ok(())
     }
 
+    /// Whether the caller may everything.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_everything(&self) -> Result<(), ApiError> {
+        if self.level < Level::Admin {
+            return Err(lacks(ADMIN));
+        }
+        Ok(())
+    }
+
     /// Who gives a role, if the caller may assign roles over the whole server. A service holds scopes, no permissions, so
     /// it gives nothing unless it may everything.
     ///

@@ -291,7 +291,11 @@ impl<S: Send + Sync> FromRequest<S> for JsonPatch {
     }
 }
 
-async fn json_body<T: DeserializeOwned, S: Send + Sync>(
+/// A JSON body of one of these types, read strictly.
+///
+/// # Errors
+/// 415, 413, 400, 422.
+pub(crate) async fn json_body<T: DeserializeOwned, S: Send + Sync>(
     request: Request,
     state: &S,
     types: &[&str],

@@ -5,8 +5,8 @@ mod api;
 mod oauth;
 mod page;
 
-pub(crate) use api::broken_body_sentence;
 pub use api::{ApiError, ApiJson, JsonPatch};
+pub(crate) use api::{broken_body_sentence, json_body};
 pub use oauth::OAuthError;
 pub(crate) use oauth::{insert_dpop_nonce, no_store};
 pub use page::PageError;

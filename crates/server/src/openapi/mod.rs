@@ -22,8 +22,8 @@ pub use routes::Routes;
 pub(crate) use shared::{AuditPage, Made};
 
 use crate::{
-    account, admin, groups, introspect, jwks, legacy, login, metadata, orgs, revocations, revoke,
-    roles, session, status, token,
+    access, account, admin, groups, introspect, jwks, legacy, login, metadata, orgs, revocations,
+    revoke, roles, session, status, token,
 };
 
 #[derive(OpenApi)]
@@ -65,6 +65,7 @@ fn features() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("accounts", session::Api::openapi()),
         ("accounts", roles::Api::openapi()),
         ("organizations", orgs::Api::openapi()),
+        ("access", access::Api::openapi()),
         ("groups", groups::Api::openapi()),
         ("administration", admin::Api::openapi()),
         ("accounts", legacy::AccountApi::openapi()),

@@ -5,6 +5,8 @@
 
 mod members;
 mod roles;
+mod state;
+mod switch;
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -16,6 +18,8 @@ use tokensmith_store::{
 
 pub use members::{add, change, list as list_members, remove};
 pub use roles::{give as give_role, list as list_roles, take as take_role};
+pub use state::set_active;
+pub use switch::switch;
 
 use crate::{
     app::App,
@@ -37,7 +41,8 @@ use crate::{
     members::remove,
     roles::list,
     roles::give,
-    roles::take
+    roles::take,
+    switch::switch
 ))]
 pub(crate) struct Api;
 

@@ -73,9 +73,10 @@ impl Rule {
 }
 
 /// Method, path, body and rule. `SPARE` is a member of the organization alone, `INSIDER` a member of the group.
-const ROUTES: [(&str, &str, &str, Rule); 17] = [
+const ROUTES: &[(&str, &str, &str, Rule)] = &[
     ("GET", "/api/auth/organizations", "", Rule::Users),
     ("GET", "ORG", "", Rule::Members),
+    ("POST", "ORG/switch", "", Rule::Members),
     ("GET", "ORG/members", "", Rule::Members),
     (
         "POST",

@@ -329,3 +329,99 @@ async fn row_275_an_organization_takes_nothing_but_its_name() {
         Some(OrganizationRole::Owner)
     );
 }
+
+#[tokio::test]
+async fn switching_gives_tokens_for_another_organization_in_the_same_session_and_ends_the_former() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let first = alice.creates_organization("Activity").await;
+    let second = alice.creates_organization("Other").await;
+    let stranger = server.user("stranger").await;
+    let alice = alice.signed_in_again(&server).await;
+    let path = |org: &str| format!("/api/auth/organizations/{org}/switch");
+    stranger
+        .post(&path(&second), json!({}))
+        .await
+        .expect_problem(404);
+    let answer = alice.post(&path(&second), json!({})).await.expect(200);
+    assert_eq!(answer.text("org_id"), second);
+    let (before, after) = (
+        crate::claims_of(&alice.access_token),
+        crate::claims_of(&answer.text("access_token")),
+    );
+    assert_eq!(
+        (&before["org_id"], &after["org_id"]),
+        (&json!(first), &json!(second))
+    );
+    assert_eq!(before["sid"], after["sid"]);
+    alice.get("/api/oauth2/me").await.expect_problem(401);
+    server
+        .anonymous()
+        .renew(&alice.refresh_token, &[])
+        .await
+        .expect(400);
+    let renewed = server
+        .anonymous()
+        .renew(&answer.text("refresh_token"), &[])
+        .await
+        .expect(200);
+    assert_eq!(
+        crate::claims_of(&renewed.text("access_token"))["org_id"],
+        json!(second)
+    );
+}
+
+#[tokio::test]
+async fn row_277_the_tokens_of_a_disabled_organization_end_and_stay_ended() {
+    let server = TestServer::start().await;
+    let admin = server.user_with_roles("root", &["admin"]).await;
+    let alice = server.user("alice").await;
+    let org = alice.creates_organization("Activity").await;
+    let alice = alice.signed_in_again(&server).await;
+    let path = format!("/api/admin/v1/organizations/{org}");
+    alice
+        .patch(&path, json!({"is_active": false}))
+        .await
+        .expect_problem(403);
+    admin
+        .patch(&path, json!({"is_active": "no"}))
+        .await
+        .expect_problem(422);
+    admin
+        .patch(&path, json!({"is_active": false}))
+        .await
+        .expect(200);
+    alice.get("/api/oauth2/me").await.expect_problem(401);
+    server
+        .anonymous()
+        .renew(&alice.refresh_token, &[])
+        .await
+        .expect_oauth_error(400, "invalid_grant");
+    let outside = alice.signed_in_again(&server).await;
+    assert_eq!(
+        crate::claims_of(&outside.access_token)["org_id"],
+        json!(null)
+    );
+    outside
+        .get(&format!("/api/auth/organizations/{org}"))
+        .await
+        .expect_problem(404);
+    admin
+        .patch(&path, json!({"is_active": true}))
+        .await
+        .expect(200);
+    server
+        .anonymous()
+        .renew(&alice.refresh_token, &[])
+        .await
+        .expect_oauth_error(400, "invalid_grant");
+    outside
+        .get(&format!("/api/auth/organizations/{org}"))
+        .await
+        .expect(200);
+    let unknown = "/api/admin/v1/organizations/01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f";
+    admin
+        .patch(unknown, json!({"is_active": true}))
+        .await
+        .expect_problem(404);
+}

@@ -45,3 +45,6 @@ ALTER TABLE memberships ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
 
 -- Resources: what their access tokens say of a user beyond the ids, a list; NULL for the usual.
 ALTER TABLE resources ADD COLUMN user_claims TEXT;
+
+-- Organizations: what ends with one that is disabled.
+CREATE INDEX refresh_families_org ON refresh_families (org_id) WHERE org_id IS NOT NULL;

@@ -17,6 +17,35 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
     ("/oauth/introspect", &["POST"], Body::TokenForm),
     ("/oauth/revoke", &["POST"], Body::TokenForm),
     ("/oauth/revocations", &["GET"], Body::Nothing),
+    (
+        "/.well-known/authzen-configuration",
+        &["GET"],
+        Body::Nothing,
+    ),
+    (
+        "/access/v1/evaluation",
+        &["POST"],
+        Body::Json(
+            r#"{"subject":{"type":"user","id":"SPARE"},"action":{"name":"read"},"resource":{"type":"page","id":"1"}}"#,
+        ),
+    ),
+    (
+        "/access/v1/evaluations",
+        &["POST"],
+        Body::Json(
+            r#"{"subject":{"type":"user","id":"SPARE"},"evaluations":[{"action":{"name":"read"},"resource":{"type":"page","id":"1"}}],"options":{"evaluations_semantic":"execute_all"}}"#,
+        ),
+    ),
+    (
+        "/api/auth/organizations/ORG/switch",
+        &["POST"],
+        Body::Nothing,
+    ),
+    (
+        "/api/admin/v1/organizations/ORG",
+        &["PATCH"],
+        Body::Json(r#"{"is_active":true}"#),
+    ),
     ("/health", &["GET"], Body::Nothing),
     ("/ready", &["GET"], Body::Nothing),
     ("/metrics", &["GET"], Body::Nothing),
