@@ -3,6 +3,7 @@
 //! Absolute figures belong to one machine and one day; the ratio of a program to the least a program could do,
 //! measured in turns in one run, travels. Loads only processes it started itself, on 127.0.0.1.
 
+mod awake;
 mod limit;
 mod pinned;
 mod rows;
@@ -115,6 +116,12 @@ fn measure(arguments: &TableArguments) -> Result<bool> {
         eprintln!(
             "bench: other programs use {:.0} % of this machine; figures will be rough",
             busy * 100.0
+        );
+    }
+    let awake = awake::hold();
+    if awake.is_none() {
+        eprintln!(
+            "bench: cores may halt (no right to write /dev/cpu_dma_latency); waking them counts as the server's"
         );
     }
     let mut all_hold = true;

@@ -137,13 +137,16 @@ impl SigningKey {
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, SignError> {
         let random = SystemRandom::new();
+        // The library's signature is a buffer for its largest algorithm: it is looked at in place, never moved.
         match &self.pair {
-            Pair::Ec(pair) => pair
-                .sign(&random, message)
-                .map(|signature| take(signature.as_ref())),
-            Pair::Ed(pair) => pair
-                .try_sign(message)
-                .map(|signature| take(signature.as_ref())),
+            Pair::Ec(pair) => match &pair.sign(&random, message) {
+                Ok(signature) => Ok(take(signature.as_ref())),
+                Err(error) => Err(*error),
+            },
+            Pair::Ed(pair) => match &pair.try_sign(message) {
+                Ok(signature) => Ok(take(signature.as_ref())),
+                Err(error) => Err(*error),
+            },
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(self.padding(), &random, message, &mut signature)

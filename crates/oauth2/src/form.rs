@@ -4,9 +4,14 @@
 
 use std::fmt;
 
+use memchr::{memchr, memchr_iter};
 use zeroize::Zeroizing;
 
+use crate::plain::is_printable_without;
+
 const MAX_PARAMETERS: usize = 64;
+/// Room for these at once.
+const USUAL_PARAMETERS: usize = 8;
 
 /// Why a body is not an acceptable form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,13 +43,21 @@ impl Form {
     /// # Errors
     /// [`FormError`], except `Repeated`, which only [`Form::one`] reports.
     pub fn parse(body: &[u8]) -> Result<Self, FormError> {
-        let pairs = body
-            .split(|byte| *byte == b'&')
-            .filter(|pair| !pair.is_empty());
-        if pairs.clone().count() > MAX_PARAMETERS {
-            return Err(FormError::TooMany);
+        let separators = memchr_iter(b'&', body).chain([body.len()]);
+        let mut pairs = Vec::with_capacity(USUAL_PARAMETERS);
+        let mut begin = 0;
+        for end in separators {
+            let pair = &body[begin..end];
+            begin = end + 1;
+            if pair.is_empty() {
+                continue;
+            }
+            if pairs.len() == MAX_PARAMETERS {
+                return Err(FormError::TooMany);
+            }
+            pairs.push(parse_pair(pair)?);
         }
-        pairs.map(parse_pair).collect::<Result<_, _>>().map(Self)
+        Ok(Self(pairs))
     }
 
     /// The value of a parameter that may appear once. An empty value counts as omitted (RFC 6749 §3.1).
@@ -87,16 +100,20 @@ impl fmt::Debug for Form {
 }
 
 fn parse_pair(pair: &[u8]) -> Result<(String, Zeroizing<String>), FormError> {
-    let equals = pair
-        .iter()
-        .position(|byte| *byte == b'=')
-        .unwrap_or(pair.len());
+    let equals = memchr(b'=', pair).unwrap_or(pair.len());
     let value = pair.get(equals + 1..).unwrap_or_default();
     Ok((decode(&pair[..equals])?, Zeroizing::new(decode(value)?)))
 }
 
 /// Decodes one name or value: `+` is a space, every `%` needs its two digits.
 pub(crate) fn decode(encoded: &[u8]) -> Result<String, FormError> {
+    if is_printable_without::<b'+', b'%'>(encoded) {
+        return String::from_utf8(encoded.to_vec()).map_err(|_| FormError::Utf8);
+    }
+    unescape(encoded)
+}
+
+fn unescape(encoded: &[u8]) -> Result<String, FormError> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {

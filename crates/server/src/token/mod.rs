@@ -23,7 +23,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
-use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope, TokenResponse};
+use tokensmith_oauth2::{ErrorCode, Form, GrantType, Scope, TokenResponse, stands_in_json};
 
 use crate::{
     app::App,
@@ -134,7 +134,7 @@ async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthEr
         ..grant
     };
     let issued = issue(call.app, call.client, grant, call.context).await?;
-    let mut response = json(&issued.response)?;
+    let mut response = json(issued.response)?;
     no_store(response.headers_mut());
     if let Some(nonce) = shown.next_nonce {
         insert_dpop_nonce(response.headers_mut(), &nonce);
@@ -142,11 +142,21 @@ async fn answer(call: Call<'_>, headers: &HeaderMap) -> Result<Response, OAuthEr
     Ok(response)
 }
 
-/// The answer, written into one piece of memory: it is always larger than what [`axum::Json`] begins with.
-fn json(answer: &TokenResponse) -> Result<Response, OAuthError> {
+/// The answer. An access token made here needs no escaping, so its many characters are not looked at for any.
+fn json(mut answer: TokenResponse) -> Result<Response, OAuthError> {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let mut body = Vec::with_capacity(answer.access_token.expose().len() + 512);
-    serde_json::to_writer(&mut body, answer).map_err(OAuthError::unavailable)?;
+    const BEGIN: &[u8] = br#"{"access_token":""#;
+    let token = std::mem::take(&mut answer.access_token);
+    let others = serde_json::to_vec(&answer).map_err(OAuthError::unavailable)?;
+    let (Some(others), true) = (others.strip_prefix(BEGIN), stands_in_json(token.expose())) else {
+        return Err(OAuthError::unavailable(
+            "the token cannot be written as it stands",
+        ));
+    };
+    let mut body = Vec::with_capacity(BEGIN.len() + token.expose().len() + others.len());
+    body.extend_from_slice(BEGIN);
+    body.extend_from_slice(token.expose().as_bytes());
+    body.extend_from_slice(others);
     Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use tokensmith_oauth2::stands_in_json;
 
 use crate::Timestamp;
 
@@ -209,9 +210,7 @@ impl Members {
 
     fn string(&mut self, text: &str) {
         self.0.push('"');
-        let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f;
-        // Without an early end, so that the compiler looks at many bytes at once.
-        if text.bytes().fold(true, |all, byte| all & plain(byte)) {
+        if stands_in_json(text) {
             self.0.push_str(text);
         } else {
             text.chars().for_each(|c| self.escaped(c));
