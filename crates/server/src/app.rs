@@ -6,6 +6,7 @@ use tokensmith_jose::dpop::NonceKey;
 use tokensmith_store::{AuditContext, AuditEvent, Options, Store, StoreError, Target};
 
 use crate::{
+    admin::KeptStatistics,
     client_auth::ClientAuth,
     config::{self, Config, Database, MasterKey},
     dpop,
@@ -47,6 +48,7 @@ struct Inner {
     clock: Clock,
     entropy: Entropy,
     readiness: Readiness,
+    statistics: KeptStatistics,
     started: std::time::Instant,
 }
 
@@ -117,6 +119,7 @@ impl App {
             clock,
             entropy,
             readiness: Readiness::default(),
+            statistics: KeptStatistics::default(),
             started,
         };
         Ok(Self(Arc::new(inner)))
@@ -210,6 +213,11 @@ impl App {
     /// Whether requests should be sent here.
     pub fn readiness(&self) -> &Readiness {
         &self.0.readiness
+    }
+
+    /// What was counted last for administrators.
+    pub fn statistics(&self) -> &KeptStatistics {
+        &self.0.statistics
     }
 
     /// How long the server has been up.

@@ -48,7 +48,11 @@ async fn judge(app: &App) -> Health {
     };
     Health::of(&Probes {
         database,
-        redis: Part::NotConfigured,
+        redis: match app.limits().shared_answers().await {
+            None => Part::NotConfigured,
+            Some(true) => Part::Ok,
+            Some(false) => Part::Unavailable,
+        },
         signing_key_age: app.keys().current().age(algorithm, app.clock().now()),
         uptime: app.uptime(),
         version: env!("CARGO_PKG_VERSION"),

@@ -44,6 +44,9 @@ pub struct ClientMetadata {
     /// What it may exchange (RFC 8693); empty: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_exchange: Vec<ExchangeRule>,
+    /// How long its refresh tokens may lie unused, in seconds; absent: the server's setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle_seconds: Option<u32>,
     /// The only client that may act for the subjects of its tokens; they say so in `may_act` (RFC 8693 §4.4).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_act: Option<ClientId>,

@@ -38,6 +38,7 @@ mod schema_of;
 mod session;
 mod signing_key;
 mod standing;
+mod statistics;
 mod store;
 mod sweep;
 mod timestamp;
@@ -49,7 +50,7 @@ mod verify;
 
 pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
-    ChainHead, RecordCheckpoint, TokenNames,
+    ChainHead, DayOfEvents, NOTED, RecordCheckpoint, TokenNames,
 };
 pub use auth_method::AuthMethod;
 pub use authentication::{AssuranceLevel, Authentication};
@@ -95,6 +96,7 @@ pub use session::{
 };
 pub use signing_key::{AddSigningKey, EraseSigningKey, RetireSigningKey, SigningKeyRecord};
 pub use standing::{ShownToken, Standing};
+pub use statistics::Totals;
 pub use store::{Options, Store, Target};
 pub use sweep::{Expired, Sweep};
 pub use timestamp::Timestamp;

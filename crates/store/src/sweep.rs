@@ -57,7 +57,7 @@ impl Operation for Sweep {
         const SESSIONS: &str = "DELETE FROM sessions WHERE id IN
             (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const FAMILIES: &str = "DELETE FROM refresh_families WHERE id IN
-            (SELECT id FROM refresh_families WHERE idle_expires_at < $1 ORDER BY idle_expires_at LIMIT $2)";
+            (SELECT id FROM refresh_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const ENDED: &str = "DELETE FROM refresh_families WHERE id IN
             (SELECT id FROM refresh_families WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)";
         const JTIS_SQLITE: &str = "DELETE FROM used_jtis WHERE rowid IN

@@ -4,19 +4,25 @@
 //! Who may only read can never write. Nobody gives what they do not hold. Secrets are made here, shown once in the
 //! answer that made them, and never read back. Errors are problems (RFC 9457).
 
+mod activity;
+mod analysis;
 mod body;
 mod declarations;
 mod kind;
+mod operation;
 mod organizations;
 mod records;
 mod rights;
 mod secrets;
+mod statistics;
 mod users;
 mod view;
 
 use axum::routing::{delete, get, patch, post};
 
-use crate::openapi::Routes;
+pub use statistics::Kept as KeptStatistics;
+
+use crate::{openapi::Routes, status};
 
 /// What it adds to the document of the API.
 #[derive(utoipa::OpenApi)]
@@ -27,6 +33,12 @@ use crate::openapi::Routes;
     declarations::replace,
     declarations::change,
     declarations::remove,
+    activity::audit_logs,
+    analysis::analysis,
+    operation::config,
+    operation::providers,
+    operation::cleanup_tokens,
+    statistics::stats,
     records::audit,
     records::timeline,
     secrets::create,
@@ -41,8 +53,17 @@ pub(crate) struct Api;
 /// The paths.
 pub fn routes() -> Routes {
     const BASE: &str = "/api/admin/v1";
+    const OLDER: &str = "/api/oauth2";
+    let older = |rest: &str| format!("{OLDER}/{rest}");
     let path = |rest: &str| format!("{BASE}/{rest}");
     Routes::new()
+        .route(&older("stats"), get(statistics::stats))
+        .route(&older("config"), get(operation::config))
+        .route(&older("providers"), get(operation::providers))
+        .route(&older("cleanup-tokens"), post(operation::cleanup_tokens))
+        .route(&older("audit-logs"), get(activity::audit_logs))
+        .route(&older("security-analysis"), get(analysis::analysis))
+        .route(&older("health"), get(status::health))
         .route(&path("audit"), get(records::audit))
         .route(&path("timeline/{id}"), get(records::timeline))
         .route(

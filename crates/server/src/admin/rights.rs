@@ -111,7 +111,24 @@ fn lacks(scope: &'static str) -> ApiError {
     ApiError::forbidden("insufficient_scope", sentence).with_challenge(challenge)
 }
 
+/// Whether somebody may see what only administrators see.
+///
+/// # Errors
+/// When the store does not answer.
+pub(super) async fn may_read(app: &App, caller: &Caller) -> Result<bool, ApiError> {
+    Ok(rights(app, caller).await?.0 >= Level::Read)
+}
+
 impl Administrator {
+    /// Whether the server itself may be worked on.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_operate(&self) -> Result<(), ApiError> {
+        let is_admin = self.level == Level::Admin;
+        is_admin.then_some(()).ok_or_else(|| lacks(ADMIN))
+    }
+
     /// Whether records of this kind may be changed at all.
     ///
     /// # Errors

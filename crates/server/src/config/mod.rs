@@ -109,6 +109,9 @@ section! {
         access_token_lifetime: Duration = "15m",
         /// Life of a family of refresh tokens, counted from sign-in.
         refresh_token_lifetime: Duration = "30d",
+        /// A refresh token that is not used for so long is over, and its family with it. A client may have its own
+        /// (`refresh_token_idle_seconds`). Never longer than the family.
+        refresh_token_idle_lifetime: Duration = "14d",
         /// Whether every use of a refresh token answers with a new one.
         refresh_token_rotation: bool = "true",
         /// Life of an ID token.

@@ -6,6 +6,8 @@ mod keys;
 mod mail;
 mod sweep;
 
+pub(crate) use sweep::{BATCH, is_over_before, sweep_batch};
+
 use std::{future::Future, time::Duration};
 
 use tokensmith_store::{Lease, TakeLease};

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tokensmith_store::{Expired, Sweep};
+use tokensmith_store::{Expired, StoreError, Sweep, Timestamp};
 
 use super::Job;
 use crate::app::{App, StartError};
 
 const SPAN: Duration = Duration::from_secs(60);
-const BATCH: i64 = 500;
+pub(crate) const BATCH: i64 = 500;
 /// Between two batches requests have the writer to themselves.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Used identifiers stay a little longer than needed, for nodes whose clocks are behind.
@@ -28,29 +28,38 @@ pub(super) async fn sweep(job: Job) {
     .await;
 }
 
-async fn sweep_all(app: &App, expired: Expired) -> Result<(), StartError> {
-    let now = app.clock().now();
-    let (before, what) = match expired {
+/// Before which instant something may be removed, and its name.
+pub(crate) fn is_over_before(expired: Expired, now: Timestamp) -> (Timestamp, &'static str) {
+    match expired {
         Expired::Revocations => (now, "revocations"),
         Expired::Sessions => (now - KEPT, "sessions"),
         Expired::RefreshFamilies => (now - KEPT, "refresh_families"),
         Expired::EndedRefreshFamilies => (now - KEPT, "ended_refresh_families"),
         Expired::UsedJtis => (now - CLOCK_DIFFERENCE, "used_jtis"),
         Expired::Mail => (now - KEPT, "mail"),
-    };
-    loop {
-        let removed = app
-            .store()
-            .write(Sweep {
-                expired,
-                before,
-                limit: BATCH,
-            })
-            .await?;
-        metrics::counter!("tokensmith_swept_rows_total", "what" => what).increment(removed);
-        if removed < BATCH.unsigned_abs() {
-            return Ok(());
-        }
+    }
+}
+
+async fn sweep_all(app: &App, expired: Expired) -> Result<(), StartError> {
+    while sweep_batch(app, expired, app.clock().now()).await? == BATCH.unsigned_abs() {
         tokio::time::sleep(PAUSE).await;
     }
+    Ok(())
+}
+
+/// Removes one batch; a full one may not be the last.
+pub(crate) async fn sweep_batch(
+    app: &App,
+    expired: Expired,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let (before, what) = is_over_before(expired, now);
+    let sweep = Sweep {
+        expired,
+        before,
+        limit: BATCH,
+    };
+    let removed = app.store().write(sweep).await?;
+    metrics::counter!("tokensmith_swept_rows_total", "what" => what).increment(removed);
+    Ok(removed)
 }

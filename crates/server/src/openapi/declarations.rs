@@ -59,6 +59,7 @@ pub(crate) struct ClientDocument {
     tls_client_certificate_bound_access_tokens: Option<bool>,
     token_exchange: Option<Vec<Value>>,
     may_act: Option<String>,
+    refresh_token_idle_seconds: Option<u32>,
     /// Shown once, when a client is made.
     #[schema(read_only)]
     client_secret: Option<String>,

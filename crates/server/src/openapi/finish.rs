@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
 /// Paths that answer as another does.
-const ALIASES: [(&str, &str); 5] = [
+const ALIASES: [(&str, &str); 6] = [
+    ("/api/oauth2/health", "/health"),
     ("/api/oauth2/logout", "/api/auth/logout"),
     ("/api/oauth2/sessions", "/api/auth/sessions"),
     (

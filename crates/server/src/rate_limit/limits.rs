@@ -83,6 +83,14 @@ impl Limits {
         })
     }
 
+    /// Whether the memory that nodes share answers; `None` where there is none.
+    pub async fn shared_answers(&self) -> Option<bool> {
+        match &self.shared {
+            Some(shared) => Some(shared.answers().await),
+            None => None,
+        }
+    }
+
     /// Names an attempt to sign in. Upper and lower case are one name here, as they are in the store.
     pub fn sign_in(&self, ip: Option<IpAddr>, login: &str) -> SignInAttempt {
         let name = login.to_ascii_lowercase();

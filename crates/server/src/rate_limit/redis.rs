@@ -106,6 +106,14 @@ impl Shared {
         verdict
     }
 
+    /// Whether it answers now.
+    pub async fn answers(&self) -> bool {
+        let mut connection = self.connection.clone();
+        let ping = redis::cmd("PING");
+        let asked = timeout(self.timeout, ping.query_async::<String>(&mut connection)).await;
+        matches!(asked, Ok(Ok(_)))
+    }
+
     async fn ask(
         &self,
         key: String,

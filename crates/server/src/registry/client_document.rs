@@ -16,6 +16,8 @@ use crate::{
 
 /// Most redirect URIs, resources and grants of one client.
 const MOST: usize = 100;
+/// From a minute to a year.
+const IDLE: std::ops::RangeInclusive<u32> = 60..=31_536_000;
 
 pub(super) fn document(client: &Client) -> Document {
     let mut object = without_nulls(json!({
@@ -152,6 +154,17 @@ fn check_metadata(members: &mut Members, method: AuthMethod, metadata: &ClientMe
         && let Err(error) = key_set(jwks, algorithm.ok().flatten())
     {
         members.problem("jwks", format!("jwks: {error}."));
+    }
+    if metadata
+        .refresh_token_idle_seconds
+        .is_some_and(|seconds| !IDLE.contains(&seconds))
+    {
+        let name = "refresh_token_idle_seconds";
+        let (least, most) = (IDLE.start(), IDLE.end());
+        members.problem(
+            name,
+            format!("{name} must be a number from {least} to {most}."),
+        );
     }
     let is_https = |uri: &String| uri.starts_with("https://") && url::Url::parse(uri).is_ok();
     if metadata.jwks_uri.as_ref().is_some_and(|uri| !is_https(uri)) {

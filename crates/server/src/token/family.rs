@@ -111,10 +111,17 @@ fn new_family(of: &Minting<'_>, jti: String, context: &RequestContext) -> Refres
         current_jti: Some(jti),
         created_at: context.now,
         expires_at,
-        idle_expires_at: expires_at,
+        idle_expires_at: context.now + idle(of),
         revoked_at: None,
         revoked_reason: None,
     }
+}
+
+/// How long a token of the client may lie unused. The store sees to it that the family ends no later than it would.
+fn idle(of: &Minting<'_>) -> Duration {
+    let own = of.client.client.metadata.refresh_token_idle_seconds;
+    let own = own.map(|seconds| Duration::from_secs(seconds.into()));
+    own.unwrap_or(of.app.config().tokens.refresh_token_idle_lifetime)
 }
 
 /// The key a new family is bound to. Only a public client's: another client proves itself at every rotation, and may
@@ -136,7 +143,7 @@ async fn rotate(
         client_id: of.client.client.client_id.clone(),
         confirmation: of.confirmation,
         jti,
-        idle: of.app.config().tokens.refresh_token_lifetime,
+        idle: idle(of),
         grace: match of.subject {
             Subject::Client | Subject::Service(_) => Duration::ZERO,
             Subject::User(_) => GRACE,

@@ -14,6 +14,7 @@ mod exchange;
 mod fetch;
 mod groups;
 mod input;
+mod insight;
 mod introspect;
 mod jwt_bearer;
 mod limits;

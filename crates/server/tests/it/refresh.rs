@@ -316,9 +316,13 @@ async fn a_family_ends_thirty_days_after_its_sign_in_however_busy() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let day = HOUR * 24;
-    server.advance(day * 29);
+    server.advance(day * 10);
     let renewed = renew(&server, &alice.refresh_token).await.expect(200);
-    server.advance(day - Duration::from_secs(1));
+    server.advance(day * 10);
+    let renewed = renew(&server, &renewed.text("refresh_token"))
+        .await
+        .expect(200);
+    server.advance(day * 10 - Duration::from_secs(1));
     let renewed = renew(&server, &renewed.text("refresh_token"))
         .await
         .expect(200);
@@ -327,6 +331,62 @@ async fn a_family_ends_thirty_days_after_its_sign_in_however_busy() {
         .await
         .expect_oauth_error(400, "invalid_grant");
     assert!(!works(&server, &renewed.text("access_token")).await);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_lies_unused_for_two_weeks_is_over_and_one_in_use_is_not() {
+    let server = TestServer::start().await;
+    let day = HOUR * 24;
+    let alice = server.user("alice").await;
+    server.advance(day * 14 - Duration::from_secs(1));
+    let renewed = renew(&server, &alice.refresh_token).await.expect(200);
+    server.advance(day * 14);
+    renew(&server, &renewed.text("refresh_token"))
+        .await
+        .expect_oauth_error(400, "invalid_grant");
+    let recorded = server.audit().await;
+    assert!(
+        recorded
+            .iter()
+            .any(|line| line.body.contains("idle_expired"))
+    );
+}
+
+#[tokio::test]
+async fn a_client_may_have_an_idle_time_of_its_own() {
+    let server = TestServer::start().await;
+    let machine = server.service("machine", "groups:read").await;
+    let admin = server.service("admin-tool", "tokensmith:admin").await;
+    let client = "/api/admin/v1/clients/machine";
+    for wrong in [
+        json!(0),
+        json!(59),
+        json!(31_536_001),
+        json!("1h"),
+        json!(-1),
+    ] {
+        let answer = admin
+            .patch(client, json!({"refresh_token_idle_seconds": wrong}))
+            .await;
+        answer.expect_problem(422);
+    }
+    let grants = ["client_credentials", "refresh_token"];
+    let change = json!({"refresh_token_idle_seconds": 3600, "grant_types": grants});
+    admin.patch(client, change).await.expect(200);
+    let anonymous = server.anonymous();
+    let form = [
+        ("username", machine.client_id.as_str()),
+        ("password", machine.secret.as_str()),
+    ];
+    let token = anonymous.form("/token", &form).await.expect(200);
+    let renew = async |token: String| {
+        let body = json!({"refresh_token": token});
+        anonymous.post("/refresh", body).await
+    };
+    server.advance(HOUR - Duration::from_secs(1));
+    let token = renew(token.text("refresh_token")).await.expect(200);
+    server.advance(HOUR);
+    renew(token.text("refresh_token")).await.expect_problem(401);
 }
 
 #[tokio::test]

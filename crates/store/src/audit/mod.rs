@@ -7,6 +7,7 @@
 mod append;
 mod checkpoint;
 mod event;
+mod noted;
 mod read;
 mod timeline;
 mod verify;
@@ -18,6 +19,7 @@ pub(crate) use append::{
 pub use checkpoint::{AuditCheckpoint, RecordCheckpoint};
 pub(crate) use event::AuditLine;
 pub use event::{AuditContext, AuditEvent, TokenNames};
+pub use noted::{DayOfEvents, NOTED};
 pub use read::{AuditPage, AuditRecord};
 pub use verify::AuditFault;
 

@@ -100,6 +100,24 @@ impl Store {
         self.all(OF_USER, values![user_id, limit]).await
     }
 
+    /// Lines about a user before an instant, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn audit_of_user_before(
+        &self,
+        user_id: &str,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        const OF_USER: &str = const_str::concat!(
+            COLUMNS,
+            " WHERE user_id = $1 AND at < $2 ORDER BY at DESC LIMIT $3"
+        );
+        self.settle_journal().await?;
+        self.all(OF_USER, values![user_id, before, limit]).await
+    }
+
     /// Every line of a token family or session, oldest first: its timeline.
     ///
     /// # Errors

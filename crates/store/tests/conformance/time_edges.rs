@@ -119,7 +119,7 @@ on_both_engines! {
             (Expired::Revocations, NOW + HOUR, 2),
             (Expired::Sessions, NOW + DAY, 1),
             (Expired::EndedRefreshFamilies, NOW, 1),
-            (Expired::RefreshFamilies, NOW + DAY * 7, 1),
+            (Expired::RefreshFamilies, NOW + DAY * 30, 1),
             (Expired::UsedJtis, NOW + MINUTE, 1),
         ];
         for (expired, edge, rows) in edges {

@@ -1,8 +1,12 @@
 //! The audit log: what is written, in which order it is read, and that it comes with what it records or not at all.
 
+use std::time::Duration;
+
 use tokensmith_store::*;
 
 use crate::{actors::*, ground::*};
+
+const MS: Duration = Duration::from_millis(1);
 
 fn line(at_: Timestamp, event: AuditEvent) -> AppendAudit {
     AppendAudit {
@@ -132,5 +136,34 @@ on_both_engines! {
         assert!(store.heads_without_checkpoint().await.unwrap().is_empty());
         assert_eq!(store.audit_checkpoints().await.unwrap()[0].head, grown[0]);
         assert_eq!(store.verify_audit_against(&grown).await.unwrap().1, []);
+    }
+}
+
+on_both_engines! {
+    async fn noted_lines_are_counted_by_day_and_read_by_kind_newest_first(ground: &Ground) {
+        let store = &ground.store;
+        let day = |time: Timestamp| Timestamp::from_millis(time.as_millis() / 86_400_000 * 86_400_000);
+        for (event, time, times) in [
+            ("login_success", NOW, 3),
+            ("login_failure", NOW, 2),
+            ("login_failure", NOW + DAY, 4),
+            ("token_issued", NOW, 5),
+        ] {
+            for millis in 0..times {
+                let time = time + MS * millis;
+                store.write(line(time, AuditEvent::new(event))).await.unwrap();
+            }
+        }
+        let of = |event: &str, time, count| DayOfEvents { event: event.to_owned(), day: day(time), count };
+        let counted = store.noted_by_day(NOW).await.unwrap();
+        assert_eq!(counted, [of("login_failure", NOW, 2), of("login_failure", NOW + DAY, 4), of("login_success", NOW, 3)]);
+        assert_eq!(store.noted_by_day(NOW + DAY).await.unwrap(), [of("login_failure", NOW + DAY, 4)]);
+        let times = async |window, limit| -> Vec<Timestamp> {
+            let found = store.noted("login_failure", window, limit).await.unwrap();
+            found.iter().map(|record| record.at).collect()
+        };
+        assert_eq!(times((NOW, NOW + DAY), 10).await, [NOW + MS, NOW]);
+        assert_eq!(times((NOW, NOW + DAY * 2), 1).await, [NOW + DAY + MS * 3]);
+        assert!(store.noted("token_issued", (NOW, NOW + DAY), 10).await.unwrap().is_empty());
     }
 }
