@@ -1,0 +1,172 @@
+//! The pages in a real browser: every flow by keyboard alone, on a window of a phone's size, light and dark, and
+//! without findings of axe-core that are serious. Pictures of every page land in `target/screenshots`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+mod webdriver;
+
+use serde_json::Value;
+use tokensmith_testkit::{SIGN_IN_PASSWORD, TestServer};
+
+use webdriver::{END, Window};
+
+const ALICE: &str = "alice@example.com";
+
+/// A window on a server. `__Host-` cookies want a secure context, which `localhost` is and `127.0.0.1` with its other
+/// name in the issuer is not.
+async fn window(server: &TestServer) -> Window {
+    Window::open(server.app().config().issuer.as_str()).await
+}
+
+async fn sign_in(window: &Window) {
+    window.go("/sign-in").await;
+    window.fill("E-mail address or username", ALICE).await;
+    window.fill("Password", SIGN_IN_PASSWORD).await;
+    window.choose("Sign in").await;
+    assert_eq!(window.path().await, "/account");
+}
+
+#[tokio::test]
+async fn an_account_is_made_used_and_left_by_keyboard_alone() {
+    let server = TestServer::start().await;
+    let window = window(&server).await;
+    window.is_phone(true).await;
+    window.go("/").await;
+    assert_eq!(window.path().await, "/sign-in");
+    window.choose("Create one").await;
+    window.fill("E-mail address", "alice").await;
+    window.fill("Password", "short").await;
+    window.choose("Create account").await;
+    let text = window.text().await;
+    assert!(
+        text.contains("This does not look like an e-mail address."),
+        "{text}"
+    );
+    // What was wrong has the focus.
+    window.press(&format!("{END}@example.com")).await;
+    window.fill("Password", SIGN_IN_PASSWORD).await;
+    window.choose("Create account").await;
+    assert!(window.text().await.contains("Almost there"));
+    window.choose("Sign in").await;
+    window.fill("E-mail address or username", ALICE).await;
+    window.fill("Password", "another password").await;
+    window.choose("Sign in").await;
+    assert!(
+        window
+            .text()
+            .await
+            .contains("The e-mail address or the password is wrong.")
+    );
+    window.fill("Password", SIGN_IN_PASSWORD).await;
+    window.choose("Sign in").await;
+    assert_eq!(window.path().await, "/account");
+    window.choose("Devices").await;
+    assert!(window.text().await.contains("This device"));
+    window.choose("Activity").await;
+    assert!(window.text().await.contains("Signed in"));
+    window.choose("Deutsch").await;
+    assert!(window.text().await.contains("Anmeldung"));
+    window.choose("Abmelden").await;
+    assert_eq!(window.path().await, "/sign-in");
+    window.go("/account").await;
+    assert_eq!(window.path().await, "/sign-in", "signed out");
+}
+
+#[tokio::test]
+async fn another_device_is_signed_out_by_keyboard_alone() {
+    let server = TestServer::start().await;
+    server.user("alice").await;
+    let window = window(&server).await;
+    sign_in(&window).await;
+    window.go("/account/devices").await;
+    window.choose("Sign out all other devices").await;
+    let text = window.text().await;
+    assert!(text.contains("All other devices are signed out."), "{text}");
+    assert!(text.contains("You are signed in nowhere else."), "{text}");
+}
+
+#[tokio::test]
+async fn every_page_is_fit_to_read_on_phone_and_desk_in_light_and_dark() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    server.user("bob").await;
+    alice
+        .creates_organization("Acme Research and Development")
+        .await;
+    server.anonymous().login(ALICE, "a wrong password").await;
+    let window = window(&server).await;
+    look_at(&window, "sign-in", "/sign-in").await;
+    look_at(&window, "register", "/register").await;
+    look_at(&window, "register-de", "/register?ui_locales=de").await;
+    window.go("/register?ui_locales=en").await;
+    window.fill("E-mail address", "alice").await;
+    window.choose("Create account").await;
+    look(&window, "register-refused").await;
+    sign_in(&window).await;
+    for (name, path) in [
+        ("account", "/account"),
+        ("devices", "/account/devices"),
+        ("activity", "/account/activity"),
+    ] {
+        look_at(&window, name, path).await;
+    }
+}
+
+async fn look_at(window: &Window, name: &str, path: &str) {
+    window.go(path).await;
+    look(window, name).await;
+}
+
+/// Takes the four pictures of a page, and judges each.
+async fn look(window: &Window, name: &str) {
+    for is_phone in [false, true] {
+        window.is_phone(is_phone).await;
+        for is_dark in [false, true] {
+            window.is_dark(is_dark).await;
+            let size = if is_phone { "phone" } else { "desk" };
+            let light = if is_dark { "dark" } else { "light" };
+            let shown = format!("{name}-{size}-{light}");
+            window.picture(&shown).await;
+            fits(window, &shown).await;
+            is_accessible(window, &shown).await;
+        }
+    }
+}
+
+/// Nothing sticks out sideways, and what is pressed is large enough for a thumb (WCAG 2.2 §2.5.8: 24 pixels; links
+/// within a sentence are exempt, and a box is pressed by its label).
+async fn fits(window: &Window, shown: &str) {
+    let script = "
+        const wide = document.documentElement.scrollWidth > innerWidth;
+        const boxes = [...document.querySelectorAll('a:not(.skip), button, input:not([type=hidden], [type=checkbox]), label.check')];
+        const small = boxes.filter(it => !it.matches('p a, dd a') && it.getBoundingClientRect().height < 24).map(it => it.outerHTML);
+        return {wide, small}";
+    let found = window.run(script).await;
+    assert!(found["wide"] == false, "{shown} is wider than its window");
+    let small = found["small"].as_array().unwrap();
+    assert!(small.is_empty(), "{shown}: {small:?}");
+}
+
+/// No finding of axe-core is serious or critical.
+async fn is_accessible(window: &Window, shown: &str) {
+    let script = format!(
+        "{}; const done = arguments[arguments.length - 1];
+        axe.run(document, {{resultTypes: ['violations']}}).then(found => done(found.violations.map(one =>
+            ({{id: one.id, impact: one.impact, nodes: one.nodes.map(node => node.html)}}))),
+            error => done([{{impact: 'critical', id: String(error)}}]))",
+        include_str!("axe.min.js")
+    );
+    let found = window.run_until_done(&script).await;
+    let is_grave = |finding: &&Value| {
+        let impact = finding["impact"].as_str().unwrap_or_default();
+        matches!(impact, "serious" | "critical")
+    };
+    let grave: Vec<_> = found.as_array().unwrap().iter().filter(is_grave).collect();
+    assert!(grave.is_empty(), "{shown}: {grave:#?}");
+    if let Some(finding) = found.as_array().unwrap().first() {
+        println!("{shown}: {finding}");
+    }
+}
