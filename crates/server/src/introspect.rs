@@ -13,16 +13,19 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use tokensmith_oauth2::{Actor, ClientId, Confirmation, ErrorCode, Scope, Secret};
-use tokensmith_store::{AuditEvent, AuthMethod, OrganizationId, RefreshFamily, TokenNames};
+use tokensmith_store::{
+    ApiKeyOwner, AuditEvent, AuthMethod, OrganizationId, RefreshFamily, TokenNames,
+};
 
 use crate::{
+    api_keys::{self, ShownKey, text::looks_like_key},
     app::App,
     caller::{Caller, UserCaller},
     client_auth::AuthenticatedForm,
     context::RequestContext,
     error::{OAuthError, no_store},
     keys::INTROSPECTION_TYPE,
-    registry::RegisteredClient,
+    registry::{ACCOUNT_CLIENT, RegisteredClient},
     token::{Audience, ShownClaims, access_token, in_organization, may_act, refresh_family},
 };
 
@@ -150,6 +153,9 @@ pub async fn introspect(
 impl Question<'_> {
     async fn answer(self, token: &Secret) -> Result<Introspection, OAuthError> {
         let now = self.context.now;
+        if looks_like_key(token.expose()) {
+            return self.api_key(token.expose()).await;
+        }
         if let Some(claims) = access_token(self.app, token.expose(), now) {
             return self.access_token(&claims).await;
         }
@@ -200,6 +206,21 @@ impl Question<'_> {
                 ..answer
             }
         }))
+    }
+
+    /// An API key, for the clients of its resource. It says no roles: what it permits is its scope.
+    async fn api_key(self, text: &str) -> Result<Introspection, OAuthError> {
+        let Some(shown) = api_keys::shown(self.app, text, self.context.now).await? else {
+            return Ok(Introspection::default());
+        };
+        let client = &self.client.client;
+        let is_own = shown.key.owner == ApiKeyOwner::Client(client.client_id.clone());
+        if !is_own && !client.resources.contains(&shown.key.resource) {
+            let names = TokenNames::default();
+            self.audit("token_of_another_audience", names).await?;
+            return Ok(Introspection::default());
+        }
+        Introspection::of_api_key(shown, self.app.config().issuer.as_str())
     }
 
     fn may_learn_of(self, claims: &ShownClaims) -> bool {
@@ -291,6 +312,31 @@ impl Introspection {
             cnf: claims.cnf,
             act: claims.act,
         }
+    }
+
+    fn of_api_key(shown: ShownKey, issuer: &str) -> Result<Self, OAuthError> {
+        let key = shown.key;
+        let (sub, client_id) = match key.owner {
+            ApiKeyOwner::User(user) => (user.to_string(), ClientId::parse(ACCOUNT_CLIENT)),
+            ApiKeyOwner::Client(client) => (client.to_string(), Ok(client)),
+        };
+        Ok(Self {
+            active: true,
+            scope: Some(shown.scope),
+            client_id: Some(client_id.map_err(OAuthError::unavailable)?),
+            username: shown.user.map(|user| user.email),
+            token_type: Some("Bearer"),
+            r#type: Some("api_key"),
+            exp: Some(key.expires_at.as_seconds()),
+            iat: Some(key.created_at.as_seconds()),
+            sub: Some(sub),
+            aud: Some(Audience::One(key.resource)),
+            iss: Some(issuer.to_owned()),
+            jti: Some(key.id),
+            org_id: key.org_id.map(|org| org.to_string()),
+            permissions: Some(shown.permissions),
+            ..Self::default()
+        })
     }
 
     fn of_refresh_token(family: RefreshFamily, issuer: &str) -> Self {

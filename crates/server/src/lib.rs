@@ -6,6 +6,7 @@
 pub mod access;
 pub mod account;
 pub mod admin;
+pub mod api_keys;
 pub mod app;
 pub mod assertion;
 pub mod audit;

@@ -9,9 +9,9 @@ use axum::{
 use http::StatusCode;
 
 use crate::{
-    access, account, admin, app::App, authorization_audit, error::ApiError, groups, introspect,
-    jwks, legacy, login, mail, metadata, openapi, openapi::Routes, orgs, pages, rate_limit,
-    revocations, revoke, roles, session, status, token,
+    access, account, admin, api_keys, app::App, authorization_audit, error::ApiError, groups,
+    introspect, jwks, legacy, login, mail, metadata, openapi, openapi::Routes, orgs, pages,
+    rate_limit, revocations, revoke, roles, session, status, token,
 };
 
 /// All routes of the server.
@@ -76,6 +76,12 @@ fn accounts(app: App) -> Routes {
             get(session::list).delete(session::end_others),
         )
         .route("/api/auth/sessions/{session_id}", delete(session::end_one))
+        .route(
+            "/api/auth/api-keys",
+            get(api_keys::list).post(api_keys::create),
+        )
+        .route("/api/auth/api-keys/{id}", delete(api_keys::revoke))
+        .route("/api/auth/api-keys/{id}/rotate", post(api_keys::rotate))
         .route(ORGS, get(orgs::list).post(orgs::create))
         .route(&org(""), get(orgs::show))
         .route(&org("/members"), get(orgs::list_members).post(orgs::add))
@@ -84,6 +90,18 @@ fn accounts(app: App) -> Routes {
             patch(orgs::change).delete(orgs::remove),
         )
         .route(&org("/switch"), post(orgs::switch))
+        .route(
+            &org("/invitations"),
+            get(orgs::list_invitations).post(orgs::invite),
+        )
+        .route(
+            &org("/invitations/{invitation_id}"),
+            delete(orgs::revoke_invitation),
+        )
+        .route(
+            "/api/auth/invitations/accept",
+            post(orgs::accept_invitation),
+        )
         .route(
             &org("/members/{user_id}/roles"),
             get(orgs::list_roles).post(orgs::give_role),

@@ -95,6 +95,8 @@ uuid_ids! {
     SessionId,
     /// A refresh token family's id: the first part of its tokens.
     FamilyId,
+    /// An invitation's id.
+    InvitationId,
     /// A mail's id: the event it tells of.
     MailId,
 }

@@ -4,6 +4,7 @@
 //! `store.write(Operation)`: one operation is one named struct, one domain event and one transaction.
 //! No transaction ever leaves this crate.
 
+mod api_key;
 mod audit;
 mod auth_method;
 mod authentication;
@@ -20,6 +21,7 @@ mod group;
 mod group_member;
 mod id;
 mod imported;
+mod invitation;
 mod lease;
 mod membership;
 mod operation;
@@ -48,6 +50,7 @@ mod used_jti;
 mod user;
 mod verify;
 
+pub use api_key::{ApiKey, ApiKeyCreation, ApiKeyOwner, CreateApiKey, RevokeApiKey, TouchApiKey};
 pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
     ChainHead, DayOfEvents, NOTED, RecordCheckpoint, TokenNames,
@@ -68,10 +71,13 @@ pub use error::StoreError;
 pub use exchange_rule::{ExchangeMode, ExchangeRule};
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
-pub use id::{FamilyId, GroupId, IdError, MailId, OrganizationId, SessionId, UserId};
+pub use id::{FamilyId, GroupId, IdError, InvitationId, MailId, OrganizationId, SessionId, UserId};
 pub use imported::{
     ImportAuditLine, ImportRefreshFamily, ImportSpentRefreshToken, ImportedRefreshToken,
     SPENT_BEFORE_IMPORT,
+};
+pub use invitation::{
+    AcceptInvitation, Acceptance, Invitation, InviteMember, Inviting, RevokeInvitation,
 };
 pub use lease::{Lease, ReleaseLease, TakeLease};
 pub use membership::{AddMember, ChangeMemberRole, MembershipChange, RemoveMember};

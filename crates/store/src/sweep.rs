@@ -16,18 +16,24 @@ pub enum Expired {
     EndedRefreshFamilies,
     /// Used identifiers whose carriers expired before the instant.
     UsedJtis,
+    /// Invitations that expired before the instant.
+    Invitations,
+    /// API keys that expired before the instant.
+    ApiKeys,
     /// Mail, sent or not, that was worth nothing any more before the instant.
     Mail,
 }
 
 impl Expired {
     /// Everything there is to sweep.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Revocations,
         Self::Sessions,
         Self::RefreshFamilies,
         Self::EndedRefreshFamilies,
         Self::UsedJtis,
+        Self::Invitations,
+        Self::ApiKeys,
         Self::Mail,
     ];
 }
@@ -60,6 +66,10 @@ impl Operation for Sweep {
             (SELECT id FROM refresh_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const ENDED: &str = "DELETE FROM refresh_families WHERE id IN
             (SELECT id FROM refresh_families WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)";
+        const INVITATIONS: &str = "DELETE FROM invitations WHERE id IN
+            (SELECT id FROM invitations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const API_KEYS: &str = "DELETE FROM api_keys WHERE id IN
+            (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const JTIS_SQLITE: &str = "DELETE FROM used_jtis WHERE rowid IN
             (SELECT rowid FROM used_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const JTIS_POSTGRES: &str = "DELETE FROM used_jtis WHERE (kind, digest) IN
@@ -71,6 +81,8 @@ impl Operation for Sweep {
             Expired::Sessions => SESSIONS,
             Expired::RefreshFamilies => FAMILIES,
             Expired::EndedRefreshFamilies => ENDED,
+            Expired::Invitations => INVITATIONS,
+            Expired::ApiKeys => API_KEYS,
             Expired::UsedJtis => tx.by_engine(JTIS_SQLITE, JTIS_POSTGRES),
             Expired::Mail => MAIL,
         };

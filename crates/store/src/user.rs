@@ -131,7 +131,7 @@ impl Store {
 }
 
 /// What addresses and usernames are compared by.
-fn key(text: &str) -> String {
+pub(crate) fn key(text: &str) -> String {
     text.to_ascii_lowercase()
 }
 

@@ -1,6 +1,7 @@
 //! The `tokensmith` command: one file per command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage (or, for
 //! `audit verify`, a log that was changed).
 
+mod apikey;
 mod apply;
 mod audit;
 mod backup;
@@ -67,6 +68,9 @@ enum Command {
     Scope(scope::ScopeCommand),
     Apply(apply::Apply),
     Key(key::KeyCommand),
+    /// API keys of people and services: list, create, rotate, revoke
+    #[command(name = "apikey")]
+    ApiKey(apikey::ApiKeyCommand),
     Token(token::TokenCommand),
     Audit(audit::AuditCommand),
     Migrate(migrate::Migrate),
@@ -92,6 +96,7 @@ impl Command {
             Self::Scope(command) => command.run(),
             Self::Apply(command) => command.run(),
             Self::Key(command) => command.run(),
+            Self::ApiKey(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Migrate(command) => command.run(),

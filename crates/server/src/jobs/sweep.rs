@@ -35,6 +35,8 @@ pub(crate) fn is_over_before(expired: Expired, now: Timestamp) -> (Timestamp, &'
         Expired::Sessions => (now - KEPT, "sessions"),
         Expired::RefreshFamilies => (now - KEPT, "refresh_families"),
         Expired::EndedRefreshFamilies => (now - KEPT, "ended_refresh_families"),
+        Expired::Invitations => (now - KEPT, "invitations"),
+        Expired::ApiKeys => (now - KEPT, "api_keys"),
         Expired::UsedJtis => (now - CLOCK_DIFFERENCE, "used_jtis"),
         Expired::Mail => (now - KEPT, "mail"),
     }

@@ -13,6 +13,9 @@ use crate::config::Issuer;
 /// Links and codes end after this.
 pub const PROOF_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
+/// Invitations end after this.
+pub const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A mail. Kept sealed until it is sent, because links and codes are secrets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,6 +30,13 @@ pub enum Message {
     },
     /// Somebody registered an address that has an account.
     AddressHasAccount,
+    /// Somebody is asked to join an organization.
+    Invitation {
+        /// Its name.
+        organization: String,
+        /// To be shown where the invitation is accepted.
+        token: Shown,
+    },
 }
 
 /// A secret that this mail shows to its reader.
@@ -57,6 +67,7 @@ impl Message {
         match self {
             Self::VerifyEmail { .. } => "verify_email",
             Self::AddressHasAccount => "address_has_account",
+            Self::Invitation { .. } => "invitation",
         }
     }
 
@@ -65,6 +76,7 @@ impl Message {
         match self {
             Self::VerifyEmail { .. } => Some(PROOF_LIFETIME),
             Self::AddressHasAccount => None,
+            Self::Invitation { .. } => Some(INVITATION_LIFETIME),
         }
     }
 
@@ -74,6 +86,10 @@ impl Message {
         match self {
             Self::VerifyEmail { code, token } => verify_email(issuer, code, token),
             Self::AddressHasAccount => address_has_account(issuer),
+            Self::Invitation {
+                organization,
+                token,
+            } => invitation(issuer, organization, token),
         }
     }
 }
@@ -98,6 +114,23 @@ fn verify_email(issuer: &Issuer, code: &Shown, token: &Shown) -> Letter {
         note:
             "If you did not create an account, ignore this mail: without the code nothing happens."
                 .into(),
+    }
+}
+
+fn invitation(issuer: &Issuer, organization: &str, token: &Shown) -> Letter {
+    Letter {
+        subject: format!("You are invited to join {organization}"),
+        heading: format!("Join {organization}"),
+        paragraphs: vec![
+            format!("You are asked to become a member of {organization}."),
+            "Sign in with this address, or create an account with it, and accept with this code. It works once, for a week.".into(),
+        ],
+        code: Some(token.text()),
+        button: Some(Button {
+            label: "Sign in or create an account",
+            url: issuer.endpoint("/register"),
+        }),
+        note: "If you do not know who sent this, ignore it: without the code nothing happens.".into(),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 pub(crate) use deliver::send_due;
 pub use letter::{Button, Letter, Rendered};
-pub use message::{Message, PROOF_LIFETIME, Shown};
+pub use message::{INVITATION_LIFETIME, Message, PROOF_LIFETIME, Shown};
 pub(crate) use screen::routes;
 pub use screen::{Screen, ShownMail};
 

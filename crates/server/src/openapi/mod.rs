@@ -22,8 +22,8 @@ pub use routes::Routes;
 pub(crate) use shared::{AuditPage, Made};
 
 use crate::{
-    access, account, admin, groups, introspect, jwks, legacy, login, metadata, orgs, revocations,
-    revoke, roles, session, status, token,
+    access, account, admin, api_keys, groups, introspect, jwks, legacy, login, metadata, orgs,
+    revocations, revoke, roles, session, status, token,
 };
 
 #[derive(OpenApi)]
@@ -66,6 +66,7 @@ fn features() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("accounts", roles::Api::openapi()),
         ("organizations", orgs::Api::openapi()),
         ("access", access::Api::openapi()),
+        ("accounts", api_keys::Api::openapi()),
         ("groups", groups::Api::openapi()),
         ("administration", admin::Api::openapi()),
         ("accounts", legacy::AccountApi::openapi()),

@@ -246,7 +246,7 @@ fn no_such_user() -> ApiError {
     ApiError::unprocessable("no_such_user", "There is no such user.")
 }
 
-fn not_allowed() -> ApiError {
+pub(super) fn not_allowed() -> ApiError {
     let sentence = "Your role in this organization does not allow it.";
     ApiError::forbidden("role_too_low", sentence)
 }

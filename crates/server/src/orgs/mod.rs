@@ -3,6 +3,7 @@
 //! To everybody but its members an organization does not exist (404). Roles are read anew for every request, and the
 //! store proves them again in the transaction that changes something.
 
+mod invitations;
 mod members;
 mod roles;
 mod state;
@@ -16,6 +17,9 @@ use tokensmith_store::{
     OrganizationRole, Timestamp, UserId,
 };
 
+pub use invitations::{
+    accept as accept_invitation, invite, list as list_invitations, revoke as revoke_invitation,
+};
 pub use members::{add, change, list as list_members, remove};
 pub use roles::{give as give_role, list as list_roles, take as take_role};
 pub use state::set_active;
@@ -42,7 +46,11 @@ use crate::{
     roles::list,
     roles::give,
     roles::take,
-    switch::switch
+    switch::switch,
+    invitations::list,
+    invitations::invite,
+    invitations::revoke,
+    invitations::accept
 ))]
 pub(crate) struct Api;
 

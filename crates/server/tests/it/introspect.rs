@@ -166,6 +166,7 @@ async fn an_access_token_of_a_user_is_described_to_its_audience() {
         "roles": ["owner"], "permissions": [], "iss": server.app().config().issuer.as_str(),
         "aud": claims["aud"], "exp": claims["exp"], "iat": claims["iat"],
         "jti": claims["jti"], "sid": claims["sid"],
+        "acr": claims["acr"], "amr": claims["amr"], "auth_time": claims["auth_time"],
     });
     assert_eq!(said, expected);
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod admin;
+mod api_keys;
 mod attack;
 mod dpop;
 mod exchange;

@@ -77,6 +77,14 @@ const ROUTES: &[(&str, &str, &str, Rule)] = &[
     ("GET", "/api/auth/organizations", "", Rule::Users),
     ("GET", "ORG", "", Rule::Members),
     ("POST", "ORG/switch", "", Rule::Members),
+    ("GET", "ORG/invitations", "", Rule::Managers),
+    (
+        "POST",
+        "ORG/invitations",
+        r#"{"email": "invited@example.com"}"#,
+        Rule::Managers,
+    ),
+    ("DELETE", "ORG/invitations/INVITED", "", Rule::Managers),
     ("GET", "ORG/members", "", Rule::Members),
     (
         "POST",
@@ -137,6 +145,7 @@ struct House {
     services: Vec<(Role, Service)>,
     org: String,
     group: String,
+    invitation: String,
     /// A member of the organization who is in no group.
     spare: User,
 }
@@ -159,6 +168,9 @@ async fn house() -> House {
         users.push((role, user));
     }
     owner.adds_to_group(&group, &users[1].1).await.expect(201);
+    let path = format!("/api/auth/organizations/{org}/invitations");
+    let invited = owner.post(&path, serde_json::json!({"email": "asked@example.com"}));
+    let invitation = invited.await.expect(201).text("id");
     let spare = server.user("spare").await;
     owner.adds(&org, &spare, "member").await.expect(201);
     for role in ["empty", "had"] {
@@ -181,6 +193,7 @@ async fn house() -> House {
         services,
         org,
         group,
+        invitation,
         spare,
     }
 }
@@ -191,6 +204,7 @@ impl House {
             template
                 .replace("ORG", &format!("/api/auth/organizations/{}", self.org))
                 .replace("GROUP", &format!("/api/auth/groups/{}", self.group))
+                .replace("INVITED", &self.invitation)
                 .replace("SPARE", self.spare.id.as_str())
                 .replace("INSIDER", self.user(Role::GroupMember).id.as_str())
         };
@@ -242,10 +256,14 @@ impl House {
         let group: GroupId = self.group.parse().unwrap();
         let store = self.server.app().store();
         format!(
-            "{:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?}",
             store.organization(&org).await.unwrap(),
             store.members(&org, "", 100).await.unwrap(),
             store.groups_of_organization(&org, "", 100).await.unwrap(),
+            store
+                .invitations(&org, self.server.now(), "", 100)
+                .await
+                .unwrap(),
             store.group_members(&group, "", 100).await.unwrap(),
         )
     }
@@ -359,5 +377,60 @@ async fn row_285_ids_that_are_none_name_nothing() {
         owner.delete(&member).await.expect_problem(404);
         let member = format!("/api/auth/groups/{}/members/{id}", house.group);
         owner.delete(&member).await.expect_problem(404);
+    }
+}
+
+#[tokio::test]
+async fn row_257_no_route_of_an_organization_or_a_group_is_missing_here() {
+    let server = TestServer::start().await;
+    let routes = tokensmith_server::router::routes(server.app().clone());
+    let known: Vec<&str> = ROUTES.iter().map(|(_, path, ..)| *path).collect();
+    let form = |path: &str| {
+        path.replace("/api/auth/organizations/{org_id}", "ORG")
+            .replace("/api/auth/groups/{group_id}", "GROUP")
+    };
+    let is_of = |path: &&String| {
+        path.starts_with("/api/auth/organizations") || path.starts_with("/api/auth/groups")
+    };
+    for path in routes.paths().iter().filter(is_of) {
+        let parts: Vec<String> = form(path).split('/').map(str::to_owned).collect();
+        let same = |known: &&&str| {
+            let others: Vec<&str> = known.split('/').collect();
+            let pairs = || parts.iter().zip(&others);
+            others.len() == parts.len()
+                && pairs().all(|(part, other)| part.starts_with('{') || part == other)
+        };
+        let found: Vec<_> = known.iter().filter(same).collect();
+        assert!(!found.is_empty(), "the matrix does not know {path}");
+        // Every method the path takes is one of the matrix.
+        let answer = server.anonymous();
+        let concrete = form(path);
+        let concrete = concrete
+            .replace(
+                "ORG",
+                "/api/auth/organizations/01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f",
+            )
+            .replace(
+                "GROUP",
+                "/api/auth/groups/01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f",
+            );
+        let request = answer.request(Method::OPTIONS, &concrete);
+        let answer = answer.send(request).await.expect(405);
+        let allowed = answer.header("allow").unwrap().to_owned();
+        for method in allowed
+            .split(',')
+            .map(str::trim)
+            .filter(|one| *one != "HEAD")
+        {
+            let is_known = ROUTES
+                .iter()
+                .any(|(known, path, ..)| *known == method && same(&path));
+            // Making one is for every user and has a test of its own.
+            let is_open = (method, path.as_str()) == ("POST", "/api/auth/organizations");
+            assert!(
+                is_known || is_open,
+                "the matrix does not know {method} {path}"
+            );
+        }
     }
 }

@@ -425,3 +425,113 @@ async fn row_277_the_tokens_of_a_disabled_organization_end_and_stay_ended() {
         .await
         .expect_problem(404);
 }
+
+async fn invites(manager: &User, org: &str, email: &str, role: &str) -> tokensmith_testkit::Answer {
+    let path = format!("{ORGS}/{org}/invitations");
+    manager
+        .post(&path, json!({"email": email, "role": role}))
+        .await
+}
+
+/// The code of the newest mail to an address.
+async fn code(server: &TestServer, address: &str, count: usize) -> String {
+    let mails = server.mail_to(address, count).await;
+    let text = mails.last().unwrap()["text"].as_str().unwrap().to_owned();
+    let mut words = text.split_whitespace();
+    words
+        .find(|word| {
+            word.len() == 43
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        })
+        .unwrap_or_else(|| panic!("no code in {text}"))
+        .to_owned()
+}
+
+async fn accepts(user: &User, token: &str) -> tokensmith_testkit::Answer {
+    user.post("/api/auth/invitations/accept", json!({"token": token}))
+        .await
+}
+
+#[tokio::test]
+async fn an_invitation_is_good_once_and_for_its_address_alone() {
+    let server = TestServer::start().await;
+    let owner = server.user("owner").await;
+    let org = owner.creates_organization("Activity").await;
+    let invited = invites(&owner, &org, "Bob@Example.com", "member")
+        .await
+        .expect(201);
+    assert!(!invited.body.contains("token"));
+    let token = code(&server, "Bob@Example.com", 1).await;
+    let (bob, mallory) = (server.user("bob").await, server.user("mallory").await);
+    accepts(&mallory, &token).await.expect_problem(404);
+    accepts(&bob, "x").await.expect_problem(404);
+    bob.post("/api/auth/invitations/accept", json!({"token": [token]}))
+        .await
+        .expect_problem(422);
+    let joined = accepts(&bob, &token).await.expect(200);
+    assert_eq!(joined.json(), json!({"org_id": org, "role": "member"}));
+    assert_eq!(
+        role(&server, &org, &bob).await,
+        Some(OrganizationRole::Member)
+    );
+    accepts(&bob, &token).await.expect_problem(404);
+    invites(&owner, &org, "bob@example.com", "member")
+        .await
+        .expect_problem(409);
+    let open = owner
+        .get(&format!("{ORGS}/{org}/invitations"))
+        .await
+        .expect(200);
+    assert_eq!(open.json()["invitations"], json!([]));
+}
+
+#[tokio::test]
+async fn an_invitation_ends_when_it_is_taken_back_replaced_expired_or_its_sender_may_no_longer_invite()
+ {
+    let server = TestServer::start().await;
+    let owner = server.user("owner").await;
+    let org = owner.creates_organization("Activity").await;
+    let (admin, bob) = (server.user("admin").await, server.user("bob").await);
+    owner.adds(&org, &admin, "admin").await.expect(201);
+    let email = "bob@example.com";
+    // Only owners make owners.
+    invites(&admin, &org, email, "owner")
+        .await
+        .expect_problem(403);
+    let first = invites(&admin, &org, email, "member").await.expect(201);
+    let replaced = code(&server, email, 1).await;
+    invites(&admin, &org, email, "admin").await.expect(201);
+    let by_admin = code(&server, email, 2).await;
+    accepts(&bob, &replaced).await.expect_problem(404);
+    let path = format!("{ORGS}/{org}/invitations/{}", first.text("id"));
+    owner.delete(&path).await.expect_problem(404);
+    owner
+        .patch(&member(&org, &admin), json!({"role": "member"}))
+        .await
+        .expect(200);
+    accepts(&bob, &by_admin).await.expect_problem(404);
+    let third = invites(&owner, &org, email, "member").await.expect(201);
+    let taken_back = code(&server, email, 3).await;
+    owner
+        .delete(&format!("{ORGS}/{org}/invitations/{}", third.text("id")))
+        .await
+        .expect(204);
+    accepts(&bob, &taken_back).await.expect_problem(404);
+    invites(&owner, &org, email, "member").await.expect(201);
+    let expired = code(&server, email, 4).await;
+    server.advance(std::time::Duration::from_secs(7 * 24 * 3600));
+    let bob = bob.signed_in_again(&server).await;
+    accepts(&bob, &expired).await.expect_problem(404);
+    assert_eq!(role(&server, &org, &bob).await, None);
+    let owner = owner.signed_in_again(&server).await;
+    for bad in ["", "bob", "a@b@c", "bob@example.com\n"] {
+        invites(&owner, &org, bad, "member")
+            .await
+            .expect_problem(422);
+    }
+    invites(&owner, &org, email, "emperor")
+        .await
+        .expect_problem(422);
+}

@@ -58,3 +58,39 @@ CREATE INDEX refresh_families_end ON refresh_families (expires_at);
 -- most of the log, so that these pay nothing for it. The list is that of `NOTED` in audit/noted.rs.
 CREATE INDEX audit_log_noted ON audit_log (event, at) WHERE event IN ('login_success', 'login_failure',
     'rate_limit_exceeded', 'refresh_token_reuse', 'suspicious_activity', 'token_invalid');
+-- API keys of users and of clients, the secret as SHA-256. `expires_at` is never open.
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    digest BYTEA NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    client_id TEXT REFERENCES clients (client_id) ON DELETE CASCADE,
+    org_id TEXT,
+    name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    last_used_at BIGINT,
+    revoked_at BIGINT
+);
+CREATE INDEX api_keys_user ON api_keys (user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX api_keys_client ON api_keys (client_id, id) WHERE client_id IS NOT NULL;
+CREATE INDEX api_keys_expiry ON api_keys (expires_at);
+
+-- Invitations into organizations, the token as SHA-256. `outcome` is accepted, revoked or replaced.
+CREATE TABLE invitations (
+    id TEXT PRIMARY KEY,
+    org_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    email TEXT NOT NULL,
+    email_key TEXT NOT NULL,
+    role TEXT NOT NULL,
+    digest BYTEA NOT NULL UNIQUE,
+    created_at BIGINT NOT NULL,
+    created_by TEXT,
+    expires_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    outcome TEXT,
+    accepted_by TEXT
+);
+CREATE INDEX invitations_org ON invitations (org_id, id) WHERE ended_at IS NULL;
+CREATE INDEX invitations_expiry ON invitations (expires_at);

@@ -34,7 +34,7 @@ where
 }
 
 /// All callers send an operation made by `make`.
-async fn race_writes<O: Operation>(
+pub(crate) async fn race_writes<O: Operation>(
     ground: &Ground,
     callers: usize,
     make: impl Fn(usize) -> O,

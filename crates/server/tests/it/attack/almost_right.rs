@@ -46,6 +46,32 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
         &["PATCH"],
         Body::Json(r#"{"is_active":true}"#),
     ),
+    (
+        "/api/auth/api-keys",
+        &["GET", "POST"],
+        Body::Json(r#"{"name":"key","scope":"openid","expires_in_days":1}"#),
+    ),
+    ("/api/auth/api-keys/SPARE", &["DELETE"], Body::Nothing),
+    (
+        "/api/auth/api-keys/SPARE/rotate",
+        &["POST"],
+        Body::Json(r#"{"overlap_seconds":5}"#),
+    ),
+    (
+        "/api/auth/organizations/ORG/invitations",
+        &["GET", "POST"],
+        Body::Json(r#"{"email":"invited@example.com","role":"member"}"#),
+    ),
+    (
+        "/api/auth/organizations/ORG/invitations/SPARE",
+        &["DELETE"],
+        Body::Nothing,
+    ),
+    (
+        "/api/auth/invitations/accept",
+        &["POST"],
+        Body::Json(r#"{"token":"REFRESH"}"#),
+    ),
     ("/health", &["GET"], Body::Nothing),
     ("/ready", &["GET"], Body::Nothing),
     ("/metrics", &["GET"], Body::Nothing),

@@ -1,11 +1,13 @@
 //! Part one: what each operation does, one caller at a time.
 
+mod api_keys;
 mod audit;
 mod browsers;
 mod configuration;
 mod declarations;
 mod groups;
 mod imported;
+mod invitations;
 mod organization_brands;
 mod organizations;
 mod outbox;
