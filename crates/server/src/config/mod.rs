@@ -226,6 +226,11 @@ section! {
         endpoints: Vec<NamedQuota>,
         /// Failed sign-ins of one address for one name.
         sign_in_failures: Rate = "10/20s",
+        /// The same over a longer time: who goes on guessing waits longer.
+        sign_in_failures_long: Rate = "50/1h",
+        /// Names that one address fails to sign in with. Past it the address is recorded as suspicious, and no name can
+        /// be tried from there until the rate allows another.
+        sign_in_names_per_address: Rate = "30/30m",
         /// Failed sign-ins of one address, whatever the names.
         sign_in_failures_per_address: Rate = "100/100s",
         /// Wrong secrets of one address for one client.

@@ -136,10 +136,15 @@ async fn refuse(
         .limits()
         .count_failed_sign_in(attempt, context.now)
         .await;
+    let is_suspicious = app.limits().count_failed_name(attempt, context.now).await;
     let is_last = counted.is_err() || app.limits().check_sign_in(attempt, context.now).is_err();
     let mut event = AuditEvent::new("login_failure").outcome(refusal.as_str());
     event.user_id = user.map(|user| user.id.to_string());
     app.audit(context.audit(None), event.clone()).await?;
+    if is_suspicious {
+        let event = AuditEvent::new("suspicious_activity").outcome("many_names_from_one_address");
+        app.audit(context.audit(None), event).await?;
+    }
     if is_last {
         let event = AuditEvent {
             event: "rate_limit_exceeded",

@@ -3,7 +3,7 @@
 //! Whether something failed too often is judged by what this node knows, so that what is right never waits for Redis;
 //! a failure is counted with all nodes, and its answer teaches this one.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, num::NonZeroU32};
 
 use tokensmith_oauth2::ClientId;
 use tokensmith_store::{Timestamp, UserId};
@@ -42,6 +42,10 @@ pub struct Limits {
     scopes: Vec<(String, Counter)>,
     endpoints: Vec<(String, Counter)>,
     failures_of_pair: Option<Counter>,
+    failures_of_pair_long: Option<Counter>,
+    /// Whether a name is new among those that failed from an address.
+    new_name: Option<Counter>,
+    names_of_address: Option<Counter>,
     failures_of_address: Option<Counter>,
     client_failures: Option<Counter>,
     client_failures_of_address: Option<Counter>,
@@ -68,6 +72,12 @@ impl Limits {
             scopes: named("scope", &limits.scopes),
             endpoints: named("endpoint", &limits.endpoints),
             failures_of_pair: counter("sign_in_failures", limits.sign_in_failures),
+            failures_of_pair_long: counter("sign_in_failures_long", limits.sign_in_failures_long),
+            new_name: new_name(limits.sign_in_names_per_address),
+            names_of_address: counter(
+                "sign_in_names_per_address",
+                limits.sign_in_names_per_address,
+            ),
             failures_of_address: counter(
                 "sign_in_failures_per_address",
                 limits.sign_in_failures_per_address,
@@ -103,6 +113,8 @@ impl Limits {
     /// [`Limited`], when too many failed.
     pub fn check_sign_in(&self, attempt: &SignInAttempt, now: Timestamp) -> Result<(), Limited> {
         check(self.failures_of_pair.as_ref(), attempt.pair(), now)?;
+        check(self.failures_of_pair_long.as_ref(), attempt.pair(), now)?;
+        check(self.names_of_address.as_ref(), address(attempt.ip), now)?;
         check(self.failures_of_address.as_ref(), address(attempt.ip), now)
     }
 
@@ -117,8 +129,21 @@ impl Limits {
     ) -> Result<(), Limited> {
         self.take(self.failures_of_pair.as_ref(), attempt.pair(), now)
             .await?;
+        self.take(self.failures_of_pair_long.as_ref(), attempt.pair(), now)
+            .await?;
         self.take(self.failures_of_address.as_ref(), address(attempt.ip), now)
             .await
+    }
+
+    /// Counts the name of a failed attempt, once in the time of the limit. Says whether the address has now failed with
+    /// as many names as it may: so does who tries passwords that leaked elsewhere.
+    pub async fn count_failed_name(&self, attempt: &SignInAttempt, now: Timestamp) -> bool {
+        let (new_name, names) = (self.new_name.as_ref(), self.names_of_address.as_ref());
+        if self.take(new_name, attempt.pair(), now).await.is_err() {
+            return false;
+        }
+        let of = address(attempt.ip);
+        self.take(names, of, now).await.is_err() || check(names, of, now).is_err()
     }
 
     /// Whether a client may be tried.
@@ -274,6 +299,12 @@ fn check(counter: Option<&Counter>, of: Of<'_>, now: Timestamp) -> Result<(), Li
 
 fn counter(name: &str, rate: Rate) -> Option<Counter> {
     rate.0.map(|quota| Counter::new(name, quota))
+}
+
+/// One event of a name in the time of the rate.
+fn new_name(rate: Rate) -> Option<Counter> {
+    let once = Quota::new(NonZeroU32::MIN, rate.0?.per())?;
+    Some(Counter::new("sign_in_new_name", once))
 }
 
 fn named(kind: &str, quotas: &[config::NamedQuota]) -> Vec<(String, Counter)> {
