@@ -33,6 +33,7 @@ pub mod listen;
 pub mod login;
 pub mod mail;
 pub mod metadata;
+pub mod mfa;
 pub mod mtls;
 pub mod now;
 pub mod observe;

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::{
     access, account, admin, api_keys, app::App, authorization_audit, error::ApiError, groups,
-    introspect, jwks, legacy, login, mail, metadata, openapi, openapi::Routes, orgs, pages,
+    introspect, jwks, legacy, login, mail, metadata, mfa, openapi, openapi::Routes, orgs, pages,
     rate_limit, revocations, revoke, roles, session, status, token,
 };
 
@@ -123,9 +123,38 @@ fn accounts(app: App) -> Routes {
             get(groups::list_members).post(groups::add_member),
         )
         .route(&group("/members/{user_id}"), delete(groups::remove_member))
+        .merge(second_factors())
         .merge(admin::routes())
         .merge(legacy::routes(app.clone()))
         .route_layer(from_fn_with_state(app, authorization_audit::record))
+}
+
+/// Second factors, of a sign-in and of an account.
+fn second_factors() -> Routes {
+    let login = |rest: &str| format!("/api/auth/login/2fa{rest}");
+    let factor = |rest: &str| format!("/api/auth/2fa{rest}");
+    let passkey = |rest: &str| format!("/api/auth/passkeys{rest}");
+    Routes::new()
+        .route(&login(""), post(login::second_factor))
+        .route(&login("/options"), post(mfa::answer_options))
+        .route(&login("/setup"), post(mfa::enrol))
+        .route("/api/auth/reauthenticate", post(login::reauthenticate))
+        .route(&factor(""), get(mfa::status))
+        .route(&factor("/setup"), post(mfa::setup))
+        .route(&factor("/verify"), post(mfa::verify))
+        .route(&factor("/disable"), post(mfa::disable))
+        .route(
+            &factor("/recovery-codes"),
+            get(mfa::remaining).post(mfa::regenerate),
+        )
+        .route(&passkey(""), get(mfa::list).post(mfa::add))
+        .route(&passkey("/options"), post(mfa::add_options))
+        .route(&passkey("/sign-in"), post(login::by_passkey))
+        .route(&passkey("/sign-in/options"), post(mfa::sign_in_options))
+        .route(
+            &passkey("/{passkey_id}"),
+            patch(mfa::rename).delete(mfa::remove),
+        )
 }
 
 async fn not_found() -> Response {

@@ -6,11 +6,15 @@ use std::{fmt, str::FromStr};
 use crate::{Row, StoreError, Timestamp};
 
 /// How far a proof of identity reaches. A higher level stands for the lower ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum AssuranceLevel {
     /// One factor.
+    #[serde(rename = "aal1")]
     One,
     /// Two factors, or a passkey whose authenticator verified its user.
+    #[serde(rename = "aal2")]
     Two,
 }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::ClientId;
 
-use crate::ExchangeRule;
+use crate::{AssuranceLevel, ExchangeRule};
 
 /// Further metadata of a client. A member that is absent has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,4 +50,7 @@ pub struct ClientMetadata {
     /// The only client that may act for the subjects of its tokens; they say so in `may_act` (RFC 8693 §4.4).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_act: Option<ClientId>,
+    /// How far the sign-in of a user must reach for whom it gets tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required_acr: Option<AssuranceLevel>,
 }

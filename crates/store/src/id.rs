@@ -93,6 +93,8 @@ uuid_ids! {
     GroupId,
     /// A session's id: the `sid` of the tokens made in it.
     SessionId,
+    /// A passkey's id.
+    PasskeyId,
     /// A refresh token family's id: the first part of its tokens.
     FamilyId,
     /// An invitation's id.

@@ -17,6 +17,7 @@ mod engine;
 mod epoch;
 mod error;
 mod exchange_rule;
+mod factor;
 mod group;
 mod group_member;
 mod id;
@@ -29,8 +30,10 @@ mod organization;
 mod organization_brand;
 mod organization_state;
 mod outbox;
+mod pending_sign_in;
 mod refresh_family;
 mod refresh_token;
+mod remembered_device;
 mod resource;
 mod revocation;
 mod role;
@@ -69,9 +72,15 @@ pub use declaration::{
 };
 pub use error::StoreError;
 pub use exchange_rule::{ExchangeMode, ExchangeRule};
+pub use factor::{
+    AddPasskey, ConfirmTotp, FactorAttempt, FactorRule, FactorRuleSubject, Passkey,
+    PasskeyAddition, PutTotp, RecoveryDigest, RemovePasskey, RemoveTotp, RenamePasskey,
+    ReplaceRecoveryCodes, SecondFactors, SetFactorRule, TakeFactorAttempt, Totp, TotpConfirmation,
+    UsePasskey, UseRecoveryCode, UseTotpStep,
+};
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
-pub use id::{FamilyId, GroupId, IdError, InvitationId, MailId, OrganizationId, SessionId, UserId};
+pub use id::{FamilyId, GroupId, IdError, InvitationId, MailId, OrganizationId, PasskeyId, SessionId, UserId};
 pub use imported::{
     ImportAuditLine, ImportRefreshFamily, ImportSpentRefreshToken, ImportedRefreshToken,
     SPENT_BEFORE_IMPORT,
@@ -89,8 +98,12 @@ pub use organization::{
 pub use organization_brand::{OrganizationBrand, PutOrganizationBrand};
 pub use organization_state::SetOrganizationActive;
 pub use outbox::{ClaimMail, ClaimedMail, Delivery, Mail, MailQueue, PutMail, SettleMail};
+pub use pending_sign_in::{
+    BeginSignIn, PendingDigest, PendingPurpose, PendingSignIn, RedeemSignIn,
+};
 pub use refresh_family::{EndFamilies, FamilyScope, OpenFamily, RefreshFamily};
 pub use refresh_token::{MarkSuccessorUsed, RotateRefreshToken, Rotation};
+pub use remembered_device::{DeviceDigest, ForgetDevices, RememberDevice};
 pub use resource::{PutResource, PutScope, Resource, ScopeDeclaration};
 pub use revocation::{RevocationKind, RevocationRecord, Revoke, TokenSubjects};
 pub use role::{ADMIN_ROLE, EVERYTHING, Permission, RESERVED, Role, Roles, USERS};

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::{
-    AuditContext, AuditEvent, Authentication, Durability, Operation, OrganizationId, RefreshFamily,
-    RevocationKind, Row, SessionId, Store, StoreError, Timestamp, Tx, UserId,
+    AuditContext, AuditEvent, Authentication, Durability, Mail, Operation, OrganizationId,
+    RefreshFamily, RevocationKind, Row, SessionId, Store, StoreError, Timestamp, Tx, UserId,
     client::json,
     refresh_family::{self, ended_event},
     revocation,
@@ -147,6 +147,8 @@ pub struct OpenSession {
     pub expires_at: Timestamp,
     /// How long it may rest unused.
     pub idle: Option<Duration>,
+    /// Tells the user, if the device is new.
+    pub mail_of_new_device: Option<Mail>,
     /// Who asked, when, and from where.
     pub context: AuditContext,
 }
@@ -194,6 +196,9 @@ impl Operation for OpenSession {
             self.idle.map(millis),
         ];
         tx.execute(OPEN, row).await?;
+        if let Some(mail) = self.mail_of_new_device.as_ref().filter(|_| is_new_device) {
+            tx.mail(mail, now).await?;
+        }
         tx.audit(&self.context, self.event(is_new_device));
         Ok(SessionOpening::Opened { is_new_device })
     }

@@ -22,6 +22,10 @@ pub enum Expired {
     ApiKeys,
     /// Mail, sent or not, that was worth nothing any more before the instant.
     Mail,
+    /// Sign-ins that waited for their second half until before the instant.
+    PendingSignIns,
+    /// Devices that were remembered until before the instant.
+    RememberedDevices,
 }
 
 impl Expired {
@@ -35,6 +39,8 @@ impl Expired {
         Self::Invitations,
         Self::ApiKeys,
         Self::Mail,
+        Self::PendingSignIns,
+        Self::RememberedDevices,
     ];
 }
 
@@ -76,6 +82,10 @@ impl Operation for Sweep {
             (SELECT kind, digest FROM used_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const MAIL: &str = "DELETE FROM outbox WHERE id IN
             (SELECT id FROM outbox WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const PENDING: &str = "DELETE FROM pending_sign_ins WHERE digest IN
+            (SELECT digest FROM pending_sign_ins WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const DEVICES: &str = "DELETE FROM remembered_devices WHERE digest IN
+            (SELECT digest FROM remembered_devices WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         let sql = match self.expired {
             Expired::Revocations => REVOCATIONS,
             Expired::Sessions => SESSIONS,
@@ -85,6 +95,8 @@ impl Operation for Sweep {
             Expired::ApiKeys => API_KEYS,
             Expired::UsedJtis => tx.by_engine(JTIS_SQLITE, JTIS_POSTGRES),
             Expired::Mail => MAIL,
+            Expired::PendingSignIns => PENDING,
+            Expired::RememberedDevices => DEVICES,
         };
         tx.execute(sql, values![self.before, self.limit]).await
     }

@@ -6,6 +6,7 @@
 use crate::{
     AuditContext, AuditEvent, Operation, Row, SessionId, Store, StoreError, Timestamp, Tx, UserId,
     client::json,
+    pending_sign_in, remembered_device,
     session::{self, SessionsEnded},
     tx::{FromRow, values},
 };
@@ -244,6 +245,8 @@ impl Operation for ChangePassword {
             context: &self.context,
         };
         let ended = session::end_of_user(tx, &self.user_id, self.except.as_ref(), &ending).await?;
+        remembered_device::forget_all(tx, &self.user_id).await?;
+        pending_sign_in::forget_all(tx, &self.user_id).await?;
         let event = AuditEvent::new("password_changed")
             .user(&self.user_id)
             .field("sessions_ended", ended.sessions);

@@ -126,14 +126,29 @@ sends_with_a_token!(User);
 
 impl User {
     pub(crate) async fn sign_in(server: &TestServer, email: String, password: &str) -> Self {
-        let anonymous = server.anonymous();
-        let answer = anonymous.login(&email, password).await.expect(200);
+        let answer = server.anonymous().login(&email, password).await;
+        Self::of(server, &email, &answer.expect(200))
+    }
+
+    /// The user of tokens that a sign-in answered with.
+    pub fn of(server: &TestServer, email: &str, answer: &Answer) -> Self {
         Self {
-            anonymous,
+            anonymous: server.anonymous(),
             id: answer.text("user_id").parse().expect("user_id is a UUID"),
-            email,
+            email: email.to_owned(),
             access_token: answer.text("access_token"),
             refresh_token: answer.text("refresh_token"),
+        }
+    }
+
+    /// The same user in the same session, with an access token of now.
+    pub async fn renewed(&self) -> Self {
+        let renewed = self.anonymous.renew(&self.refresh_token, &[]).await;
+        let renewed = renewed.expect(200);
+        Self {
+            access_token: renewed.text("access_token"),
+            refresh_token: renewed.text("refresh_token"),
+            ..self.clone()
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod actor;
 mod answer;
+mod authenticator;
 mod browser;
 mod certificates;
 mod judged;
@@ -16,6 +17,7 @@ mod smtp;
 
 pub use actor::{Anonymous, Service, User};
 pub use answer::Answer;
+pub use authenticator::{AuthenticatorApp, Passkey, Touch};
 pub use browser::{Browser, SESSION_COOKIE, form_token};
 pub use certificates::{Authority, Identity, Names};
 pub use process::process_log;

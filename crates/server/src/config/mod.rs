@@ -137,6 +137,12 @@ section! {
         lifetime: Option<Duration>,
         /// A session that is not used for so long is over. Left out, only its lifetime ends it.
         idle_lifetime: Option<Duration>,
+        /// How long ago a user may have proved who they are who changes factors; past it 403 `reauth_required`.
+        recent_authentication: Duration = "15m",
+        /// Whether everybody must have a second factor. Who has none sets one up at the next sign-in.
+        second_factor_required: bool = "false",
+        /// How long a device is remembered on which a user asked not to be asked for the second factor.
+        remembered_device_lifetime: Duration = "30d",
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) fn is_over_before(expired: Expired, now: Timestamp) -> (Timestamp, &'
         Expired::ApiKeys => (now - KEPT, "api_keys"),
         Expired::UsedJtis => (now - CLOCK_DIFFERENCE, "used_jtis"),
         Expired::Mail => (now - KEPT, "mail"),
+        Expired::PendingSignIns => (now, "pending_sign_ins"),
+        Expired::RememberedDevices => (now, "remembered_devices"),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     context::RequestContext,
     error::{ApiError, ApiJson, no_store},
-    login::{self, LoginRequest},
+    login::{self, LoginRequest, SignedIn},
     openapi::Routes,
     registry::ACCOUNT_CLIENT,
     revoke::end_access_token,
@@ -49,6 +49,8 @@ struct AccountLogin {
     username: String,
     #[schema(value_type = String)]
     password: Secret,
+    #[schema(value_type = Option<String>)]
+    code: Option<Secret>,
 }
 
 /// Tokens with the user they are about.
@@ -90,9 +92,11 @@ async fn login(
     headers: HeaderMap,
     ApiJson(request): ApiJson<AccountLogin>,
 ) -> Result<Response, ApiError> {
-    let request = LoginRequest::new(request.username, request.password);
-    let tokens = login::sign_in(&app, &request, &headers, &context).await?;
-    with_user(&app, tokens).await
+    let request = LoginRequest::new(request.username, request.password, request.code);
+    match login::sign_in(&app, &request, &headers, &context).await? {
+        SignedIn::Tokens(tokens) => with_user(&app, tokens).await,
+        SignedIn::Pending(pending) => Ok(pending.into_response()),
+    }
 }
 
 /// `POST /api/oauth2/refresh`: renews the tokens of a session.

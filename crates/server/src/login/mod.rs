@@ -1,27 +1,42 @@
 //! Sign-in by password: `POST /auth/login`. Unknown name, wrong password and disabled user get the same answer after
 //! the same work. Failures are limited per address and name, and a right password does not get past a reached limit.
 
+mod reauthenticate;
 mod request;
+mod second_factor;
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, StatusCode};
 use tokensmith_oauth2::Secret;
 use tokensmith_store::{AuditEvent, Authentication, PasswordHash, UpgradePasswordHash, User};
 
-pub use self::request::LoginRequest;
+pub use self::{
+    reauthenticate::reauthenticate,
+    request::LoginRequest,
+    second_factor::{by_passkey, second_factor},
+};
 use crate::{
     app::App,
     context::RequestContext,
     error::{ApiError, ApiJson},
+    mfa::{self, Proof},
     password::{Overloaded, Verdict},
     rate_limit::SignInAttempt,
-    session::{self, SignIn},
+    session::{self, Begun, Pending, SignIn},
     token::UserTokens,
 };
 
 /// What it adds to the document of the API.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(login))]
+#[openapi(paths(
+    login,
+    reauthenticate::reauthenticate,
+    second_factor::second_factor,
+    second_factor::by_passkey
+))]
 pub(crate) struct Api;
 
 /// `POST /api/auth/login`: signs in by password.
@@ -34,11 +49,29 @@ pub async fn login(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<UserTokens, ApiError> {
+) -> Result<SignedIn, ApiError> {
     sign_in(&app, &request, &headers, &context).await
 }
 
-/// Signs in by password.
+/// What a sign-in by password came to.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// Tokens.
+    Tokens(UserTokens),
+    /// It waits for a second factor.
+    Pending(Pending),
+}
+
+impl IntoResponse for SignedIn {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Tokens(tokens) => tokens.into_response(),
+            Self::Pending(pending) => pending.into_response(),
+        }
+    }
+}
+
+/// Signs in by password, and by the code of a second factor if one was sent along.
 ///
 /// # Errors
 /// As [`login`].
@@ -47,17 +80,41 @@ pub async fn sign_in(
     request: &LoginRequest,
     headers: &HeaderMap,
     context: &RequestContext,
-) -> Result<UserTokens, ApiError> {
+) -> Result<SignedIn, ApiError> {
     let org = request.check()?;
     let user = by_password(app, &request.email, &request.password, context).await?;
     let proved = SignIn {
         user: &user,
         org: org.as_ref(),
-        authentication: &Authentication::password(context.now),
+        authentication: &with_code(app, &user, request.code.as_ref(), context).await?,
+        device: request.device_token.as_ref(),
         headers,
     };
-    let subject = session::begin(app, proved, context).await?;
-    session::tokens(app, subject, context).await
+    match session::begin(app, proved, context).await? {
+        Begun::Session(subject) => {
+            let tokens = session::tokens(app, subject, context).await?;
+            Ok(SignedIn::Tokens(tokens))
+        }
+        Begun::Pending(pending) => Ok(SignedIn::Pending(pending)),
+    }
+}
+
+/// The password is proved; a code counts for a user who has a second factor, and says nothing of one who has none.
+async fn with_code(
+    app: &App,
+    user: &User,
+    code: Option<&Secret>,
+    context: &RequestContext,
+) -> Result<Authentication, ApiError> {
+    let first = Authentication::password(context.now);
+    let Some(code) = code else {
+        return Ok(first);
+    };
+    if !app.store().second_factors(&user.id, None).await?.exist() {
+        return Ok(first);
+    }
+    let method = mfa::prove(app, user, Proof::Code(code), context).await?;
+    Ok(first.and(method, context.now))
 }
 
 /// Why a password did not open an account: the word of the audit line, never of the answer.

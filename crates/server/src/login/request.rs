@@ -19,16 +19,24 @@ pub struct LoginRequest {
     /// Taken exactly as it is: nothing is trimmed, folded or cut.
     #[schema(value_type = String)]
     pub(crate) password: Secret,
+    /// A code of the second factor, where there is one.
+    #[schema(value_type = Option<String>)]
+    pub(crate) code: Option<Secret>,
+    /// What a remembered device holds, in place of that.
+    #[schema(value_type = Option<String>)]
+    pub(crate) device_token: Option<Secret>,
     /// The organization to sign in to.
     pub(crate) org_id: Option<String>,
 }
 
 impl LoginRequest {
     /// A sign-in that names no organization.
-    pub fn new(login: String, password: Secret) -> Self {
+    pub fn new(login: String, password: Secret, code: Option<Secret>) -> Self {
         Self {
             email: login,
             password,
+            code,
+            device_token: None,
             org_id: None,
         }
     }

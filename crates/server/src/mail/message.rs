@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::Secret;
 use tokensmith_store::Timestamp;
 
-use super::letter::{Button, Letter};
+use super::{
+    letter::{Button, Letter},
+    security::SecurityNotice,
+};
 use crate::config::Issuer;
 
 /// Links and codes end after this.
@@ -37,6 +40,8 @@ pub enum Message {
         /// To be shown where the invitation is accepted.
         token: Shown,
     },
+    /// Something happened to the account that its owner should know of.
+    Security(SecurityNotice),
 }
 
 /// A secret that this mail shows to its reader.
@@ -68,6 +73,7 @@ impl Message {
             Self::VerifyEmail { .. } => "verify_email",
             Self::AddressHasAccount => "address_has_account",
             Self::Invitation { .. } => "invitation",
+            Self::Security(notice) => notice.template(),
         }
     }
 
@@ -75,14 +81,13 @@ impl Message {
     pub fn lifetime(&self) -> Option<Duration> {
         match self {
             Self::VerifyEmail { .. } => Some(PROOF_LIFETIME),
-            Self::AddressHasAccount => None,
+            Self::AddressHasAccount | Self::Security(_) => None,
             Self::Invitation { .. } => Some(INVITATION_LIFETIME),
         }
     }
 
     /// What it says. `at` is when the event happened.
     pub fn letter(&self, issuer: &Issuer, at: Timestamp) -> Letter {
-        let _ = at;
         match self {
             Self::VerifyEmail { code, token } => verify_email(issuer, code, token),
             Self::AddressHasAccount => address_has_account(issuer),
@@ -90,6 +95,7 @@ impl Message {
                 organization,
                 token,
             } => invitation(issuer, organization, token),
+            Self::Security(notice) => notice.letter(issuer, at),
         }
     }
 }

@@ -5,6 +5,7 @@ mod deliver;
 mod letter;
 mod message;
 mod screen;
+mod security;
 mod smtp;
 
 use std::{io, time::Duration};
@@ -18,6 +19,7 @@ pub use letter::{Button, Letter, Rendered};
 pub use message::{INVITATION_LIFETIME, Message, PROOF_LIFETIME, Shown};
 pub(crate) use screen::routes;
 pub use screen::{Screen, ShownMail};
+pub use security::SecurityNotice;
 
 use self::smtp::Smtp;
 use crate::{

@@ -60,6 +60,7 @@ pub(crate) struct ClientDocument {
     token_exchange: Option<Vec<Value>>,
     may_act: Option<String>,
     refresh_token_idle_seconds: Option<u32>,
+    required_acr: Option<String>,
     /// Shown once, when a client is made.
     #[schema(read_only)]
     client_secret: Option<String>,

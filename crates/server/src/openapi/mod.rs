@@ -22,7 +22,7 @@ pub use routes::Routes;
 pub(crate) use shared::{AuditPage, Made};
 
 use crate::{
-    access, account, admin, api_keys, groups, introspect, jwks, legacy, login, metadata, orgs,
+    access, account, admin, api_keys, groups, introspect, jwks, legacy, login, metadata, mfa, orgs,
     revocations, revoke, roles, session, status, token,
 };
 
@@ -63,6 +63,7 @@ fn features() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("accounts", login::Api::openapi()),
         ("accounts", account::Api::openapi()),
         ("accounts", session::Api::openapi()),
+        ("accounts", mfa::Api::openapi()),
         ("accounts", roles::Api::openapi()),
         ("organizations", orgs::Api::openapi()),
         ("access", access::Api::openapi()),

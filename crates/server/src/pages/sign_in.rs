@@ -20,7 +20,7 @@ use crate::{
     app::App,
     error::{ApiError, PageError},
     login::{self, LoginRequest},
-    session::{self, SignIn},
+    session::{self, Begun, SignIn},
     token::longest_user_token,
 };
 
@@ -81,6 +81,8 @@ pub(super) async fn sign_in(
     let request = LoginRequest {
         email: field(&form, "email")?.to_owned(),
         password: secret_field(&form, "password")?,
+        code: None,
+        device_token: None,
         org_id: org,
     };
     let remembers = form.has("remember");
@@ -114,10 +116,16 @@ async fn signed_in(
         user: &user,
         org: org.as_ref(),
         authentication: &Authentication::password(context.now),
+        device: None,
         headers: &viewer.headers,
     };
-    let opened = session::begin(app, proved, context).await?;
-    Ok((user, opened.session_id))
+    match session::begin(app, proved, context).await? {
+        Begun::Session(opened) => Ok((user, opened.session_id)),
+        Begun::Pending(_) => {
+            let sentence = "This account needs a second factor, which this page cannot ask for.";
+            Err(ApiError::forbidden("second_factor_required", sentence))
+        }
+    }
 }
 
 /// Gives the browser of a new session its cookie; the visitor's value before is of no use any more.

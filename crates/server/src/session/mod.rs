@@ -3,7 +3,10 @@
 
 mod begin;
 mod device;
+mod device_secret;
 mod list;
+pub(crate) mod pending;
+mod recent;
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
@@ -19,8 +22,11 @@ use crate::{
     token::{UserTokens, account_client, issue_to_user, longest_user_token, present},
 };
 
-pub use begin::{SignIn, begin, tokens};
+pub use begin::{Begun, SignIn, begin, tokens};
+pub use device_secret::remember_device;
 pub use list::{Ended, end_one, end_others, list};
+pub use pending::Pending;
+pub use recent::{current, is_recent, recent};
 
 /// What it adds to the document of the API.
 #[derive(utoipa::OpenApi)]

@@ -73,6 +73,7 @@ async fn issue_checked(
         resource,
     )?;
     let standing = standing::standing(app, client, &grant.subject, context.now).await?;
+    sign_in_reaches(client, standing.as_ref())?;
     let minting = Minting {
         app,
         client,
@@ -105,6 +106,22 @@ async fn issue_checked(
         jti: link.jti,
         audience,
     })
+}
+
+/// A client may want a second factor of every user (`required_acr`).
+fn sign_in_reaches(
+    client: &RegisteredClient,
+    standing: Option<&Standing>,
+) -> Result<(), OAuthError> {
+    let reached = standing.map(|standing| standing.authentication.level);
+    match (client.client.metadata.required_acr, reached) {
+        (Some(required), Some(reached)) if reached < required => {
+            let sentence = "The client needs a sign-in with a second factor.";
+            let refusal = "acr_too_low";
+            Err(OAuthError::new(ErrorCode::InvalidGrant, refusal, sentence))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Everything a token is made of.

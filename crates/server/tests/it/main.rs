@@ -33,6 +33,7 @@ mod register;
 mod revocation_feed;
 mod revoke;
 mod roles;
+mod second_factors;
 mod sessions;
 mod signing;
 mod timeline;

@@ -94,3 +94,73 @@ CREATE TABLE invitations (
 );
 CREATE INDEX invitations_org ON invitations (org_id, id) WHERE ended_at IS NULL;
 CREATE INDEX invitations_expiry ON invitations (expires_at);
+
+-- Second factors. A secret of an authenticator app is sealed; a step of time is used once, so the last one is kept.
+CREATE TABLE totp_credentials (
+    user_id TEXT PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    sealed_secret BYTEA NOT NULL,
+    last_step BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    confirmed_at BIGINT
+);
+CREATE TABLE passkeys (
+    id TEXT PRIMARY KEY,
+    credential_id BYTEA NOT NULL UNIQUE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    public_key BYTEA NOT NULL,
+    sign_count BIGINT NOT NULL,
+    is_backed_up BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_used_at BIGINT
+);
+CREATE INDEX passkeys_user ON passkeys (user_id);
+CREATE TABLE recovery_codes (
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    digest BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    used_at BIGINT,
+    PRIMARY KEY (user_id, digest)
+);
+
+-- Wrong codes since the last right one, and until when none is tried.
+CREATE TABLE factor_failures (
+    user_id TEXT PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    failures BIGINT NOT NULL,
+    blocked_until BIGINT NOT NULL
+);
+
+-- Who must have a second factor. `kind` is user, role or organization.
+CREATE TABLE factor_rules (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, subject)
+);
+
+-- Sign-ins and ceremonies that wait for their second half, by SHA-256 of their secret.
+CREATE TABLE pending_sign_ins (
+    digest BYTEA PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    org_id TEXT,
+    session_id TEXT REFERENCES sessions (id) ON DELETE CASCADE,
+    level TEXT,
+    methods TEXT,
+    authenticated_at BIGINT,
+    challenge BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX pending_sign_ins_expiry ON pending_sign_ins (expires_at);
+CREATE INDEX pending_sign_ins_user ON pending_sign_ins (user_id) WHERE user_id IS NOT NULL;
+
+-- Devices that need no second factor, by SHA-256 of their secret.
+CREATE TABLE remembered_devices (
+    digest BYTEA PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX remembered_devices_user ON remembered_devices (user_id);
+CREATE INDEX remembered_devices_expiry ON remembered_devices (expires_at);

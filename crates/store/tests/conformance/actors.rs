@@ -340,6 +340,7 @@ pub(crate) fn new_session(user: &UserId, now: Timestamp) -> OpenSession {
         authentication: Authentication::password(now),
         expires_at: now + DAY,
         idle: None,
+        mail_of_new_device: None,
         context: at(now),
     }
 }

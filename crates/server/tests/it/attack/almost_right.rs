@@ -129,6 +129,60 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
         &["POST"],
         Body::Json(r#"{"token":"REFRESH"}"#),
     ),
+    (
+        "/api/auth/login/2fa",
+        &["POST"],
+        Body::Json(r#"{"pre_auth_token":"REFRESH","code":"123456","remember_device":true}"#),
+    ),
+    (
+        "/api/auth/login/2fa/options",
+        &["POST"],
+        Body::Json(r#"{"pre_auth_token":"REFRESH"}"#),
+    ),
+    (
+        "/api/auth/login/2fa/setup",
+        &["POST"],
+        Body::Json(r#"{"pre_auth_token":"REFRESH"}"#),
+    ),
+    (
+        "/api/auth/reauthenticate",
+        &["POST"],
+        Body::Json(r#"{"password":"PASSWORD","code":null}"#),
+    ),
+    ("/api/auth/2fa", &["GET"], Body::Nothing),
+    ("/api/auth/2fa/setup", &["POST"], Body::Nothing),
+    (
+        "/api/auth/2fa/verify",
+        &["POST"],
+        Body::Json(r#"{"code":"123456"}"#),
+    ),
+    ("/api/auth/2fa/disable", &["POST"], Body::Nothing),
+    ("/api/auth/2fa/recovery-codes", &["GET"], Body::Nothing),
+    (
+        "/api/auth/passkeys",
+        &["GET", "POST"],
+        Body::Json(
+            r#"{"ceremony_token":"REFRESH","name":"Phone","passkey":{"id":"AA","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}}"#,
+        ),
+    ),
+    ("/api/auth/passkeys/options", &["POST"], Body::Nothing),
+    (
+        "/api/auth/passkeys/sign-in",
+        &["POST"],
+        Body::Json(
+            r#"{"pre_auth_token":"REFRESH","passkey":{"id":"AA","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AA","signature":"AA","userHandle":"AA"}}}"#,
+        ),
+    ),
+    (
+        "/api/auth/passkeys/sign-in/options",
+        &["POST"],
+        Body::Nothing,
+    ),
+    (
+        "/api/auth/passkeys/SPARE",
+        &["PATCH", "DELETE"],
+        Body::Json(r#"{"name":"Phone"}"#),
+    ),
     ("/token", &["POST"], Body::SignInForm),
     (
         "/refresh",

@@ -16,6 +16,7 @@ mod published;
 mod random_requests;
 mod recorded;
 mod refresh_tokens;
+pub(crate) mod second_factors;
 mod secrecy;
 mod sign_in;
 mod slow;

@@ -5,6 +5,7 @@ mod audit;
 mod browsers;
 mod configuration;
 mod declarations;
+mod factors;
 mod groups;
 mod imported;
 mod invitations;
