@@ -40,6 +40,18 @@ impl Bearer {
         self.with("scope", scope.to_string())
     }
 
+    /// Sign-ins that reach far enough, the preferred one first, separated by spaces (RFC 9470 §3).
+    #[must_use]
+    pub fn acr_values(self, acr_values: impl Into<Cow<'static, str>>) -> Self {
+        self.with("acr_values", acr_values)
+    }
+
+    /// Seconds since the sign-in at most (RFC 9470 §3).
+    #[must_use]
+    pub fn max_age(self, seconds: u64) -> Self {
+        self.with("max_age", seconds.to_string())
+    }
+
     /// Where the metadata of this resource is (RFC 9728 §5.1).
     #[must_use]
     pub fn resource_metadata(self, url: impl Into<Cow<'static, str>>) -> Self {

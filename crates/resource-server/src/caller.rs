@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
@@ -132,6 +133,30 @@ impl Caller {
             holds_any(self.principal().roles(), roles),
             "a role is missing",
         )
+    }
+
+    /// Requires a sign-in with one of these `acr` values (none: any), at most so long ago (RFC 9470).
+    ///
+    /// # Errors
+    /// 401 `insufficient_user_authentication` with `acr_values` and `max_age`: the client asks its user to sign in so.
+    pub fn require_authentication(
+        &self,
+        acr_values: &[&str],
+        max_age: Option<Duration>,
+    ) -> Result<&Self, Refusal> {
+        let max_age = max_age.map(|age| age.as_secs());
+        let reached = |acr: &String| acr_values.contains(&acr.as_str());
+        let is_enough = acr_values.is_empty() || self.token.acr.as_ref().is_some_and(reached);
+        let now = self.server.shared().clock.now();
+        let is_recent = max_age.is_none_or(|age| {
+            let at = self.token.auth_time;
+            at.is_some_and(|at| now <= at.saturating_add(age))
+        });
+        if is_enough && is_recent {
+            return Ok(self);
+        }
+        let cause = Cause::Authentication(acr_values.join(" "), max_age);
+        Err(self.server.refusal(cause))
     }
 
     fn require(&self, holds: bool, missing: &'static str) -> Result<&Self, Refusal> {

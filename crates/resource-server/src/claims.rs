@@ -54,6 +54,12 @@ pub(crate) struct Claims {
     role: Option<String>,
     #[serde(default)]
     permissions: Vec<String>,
+    #[serde(default, deserialize_with = "present")]
+    acr: Option<String>,
+    #[serde(default)]
+    amr: Vec<String>,
+    #[serde(default, deserialize_with = "present")]
+    auth_time: Option<NumericDate>,
     /// RFC 8693 §4.1: who acts for the subject.
     #[serde(default, deserialize_with = "present")]
     act: Option<Actor>,
@@ -74,6 +80,8 @@ impl Claims {
         let (expires_at, confirmation) = (self.exp.0, self.cnf);
         let (actor, client_id) = (self.act.clone(), self.client_id.clone());
         let derived_from = self.derived_from.clone();
+        let (acr, amr) = (self.acr.clone(), self.amr.clone());
+        let auth_time = self.auth_time.map(|at| at.0);
         Ok(AccessToken {
             principal: self.principal()?,
             client_id,
@@ -81,6 +89,9 @@ impl Claims {
             derived_from,
             jti,
             grant_id,
+            acr,
+            amr,
+            auth_time,
             confirmation,
             issued_at,
             expires_at,
@@ -298,7 +309,7 @@ mod tests {
                 json!(["chat", 1]),
                 json!([["chat"]]),
             ],
-            "exp" | "nbf" | "iat" => {
+            "exp" | "nbf" | "iat" | "auth_time" => {
                 vec![
                     json!("1000900"),
                     json!(null),
@@ -353,6 +364,9 @@ mod tests {
             "roles",
             "role",
             "permissions",
+            "acr",
+            "amr",
+            "auth_time",
             "act",
             "derived_from",
         ] {

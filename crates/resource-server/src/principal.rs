@@ -65,6 +65,12 @@ pub struct AccessToken {
     pub jti: Option<String>,
     /// The refresh token family the token came with.
     pub grant_id: Option<String>,
+    /// How far the user's sign-in reaches, such as `aal2` (RFC 9068 section 2.2.1).
+    pub acr: Option<String>,
+    /// How the user signed in (RFC 8176).
+    pub amr: Vec<String>,
+    /// When the user signed in, in seconds since 1970.
+    pub auth_time: Option<u64>,
     /// The key whose holder alone may use the token; `None` for a bearer token.
     pub confirmation: Option<Confirmation>,
     /// Seconds since 1970.

@@ -87,6 +87,8 @@ pub(crate) enum Cause {
     Token(TokenError),
     Scope(Scope),
     Forbidden(&'static str),
+    /// Values of `acr` that would do, and seconds since the sign-in at most.
+    Authentication(String, Option<u64>),
     Unavailable,
     RevocationsUnknown,
     NeedsNonce(String),
@@ -117,7 +119,9 @@ impl Refusal {
     /// The status of the response.
     pub fn status(&self) -> StatusCode {
         match &self.cause {
-            Cause::NoToken | Cause::Token(_) | Cause::NeedsNonce(_) => StatusCode::UNAUTHORIZED,
+            Cause::NoToken | Cause::Token(_) | Cause::NeedsNonce(_) | Cause::Authentication(..) => {
+                StatusCode::UNAUTHORIZED
+            }
             Cause::Misplaced(_) => StatusCode::BAD_REQUEST,
             Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Cause::Scope(_) | Cause::Forbidden(_) => StatusCode::FORBIDDEN,
@@ -144,6 +148,7 @@ impl Refusal {
             Cause::NeedsNonce(_) => Some(ErrorCode::UseDpopNonce),
             Cause::Token(_) => Some(ErrorCode::InvalidToken),
             Cause::Scope(_) => Some(ErrorCode::InsufficientScope),
+            Cause::Authentication(..) => Some(ErrorCode::InsufficientUserAuthentication),
             _ => None,
         }
     }
@@ -155,6 +160,9 @@ impl Refusal {
             Cause::Misplaced(detail) | Cause::Forbidden(detail) => (*detail).to_owned(),
             Cause::Token(error) => error.to_string(),
             Cause::Scope(scope) => format!("the scope {scope} is required"),
+            Cause::Authentication(..) => {
+                "the user must sign in again, or with more factors".to_owned()
+            }
             Cause::Unavailable => "the issuer's keys are not available".to_owned(),
             Cause::RevocationsUnknown => "the issuer cannot be asked about revocations".to_owned(),
             Cause::NeedsNonce(_) => "the proof must repeat the nonce of DPoP-Nonce".to_owned(),
@@ -167,6 +175,9 @@ impl Refusal {
         let challenge = match (&self.cause, self.code()) {
             (Cause::NoToken, _) => Bearer::new(),
             (Cause::Scope(scope), Some(code)) => Bearer::new().error(code).scope(scope),
+            (Cause::Authentication(acr_values, max_age), Some(code)) => {
+                step_up(code, self.detail(), acr_values, *max_age)
+            }
             (_, Some(code)) => Bearer::new().error(code).description(self.detail()),
             (_, None) => return None,
         };
@@ -205,6 +216,18 @@ impl Refusal {
             problem["error"] = json!(code.as_str());
         }
         problem.to_string()
+    }
+}
+
+/// RFC 9470 section 3: what the next sign-in must reach.
+fn step_up(code: ErrorCode, detail: String, acr_values: &str, max_age: Option<u64>) -> Bearer {
+    let mut challenge = Bearer::new().error(code).description(detail);
+    if !acr_values.is_empty() {
+        challenge = challenge.acr_values(acr_values.to_owned());
+    }
+    match max_age {
+        Some(seconds) => challenge.max_age(seconds),
+        None => challenge,
     }
 }
 

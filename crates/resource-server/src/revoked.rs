@@ -218,6 +218,9 @@ mod tests {
             derived_from: Default::default(),
             jti: Some("t1".to_owned()),
             grant_id: Some("g1".to_owned()),
+            acr: None,
+            amr: Vec::new(),
+            auth_time: None,
             issued_at: Some(issued_at),
             expires_at: issued_at + 900,
         }

@@ -80,7 +80,9 @@ pub use factor::{
 };
 pub use group::{CreateGroup, Group, GroupChange, RemoveGroup, UpdateGroup};
 pub use group_member::{AddGroupMember, GroupMember, RemoveGroupMember};
-pub use id::{FamilyId, GroupId, IdError, InvitationId, MailId, OrganizationId, PasskeyId, SessionId, UserId};
+pub use id::{
+    FamilyId, GroupId, IdError, InvitationId, MailId, OrganizationId, PasskeyId, SessionId, UserId,
+};
 pub use imported::{
     ImportAuditLine, ImportRefreshFamily, ImportSpentRefreshToken, ImportedRefreshToken,
     SPENT_BEFORE_IMPORT,

@@ -30,7 +30,7 @@ pub enum Expired {
 
 impl Expired {
     /// Everything there is to sweep.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Revocations,
         Self::Sessions,
         Self::RefreshFamilies,

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokensmith_resource_server::ScopeHierarchy;
 
-use crate::issuer::{Issuer, USER};
+use crate::issuer::{Issuer, NOW, USER};
 use crate::protected::{Reply, app, assert_ok, get_with, get_without};
 
 fn hierarchy() -> ScopeHierarchy {
@@ -248,4 +248,38 @@ async fn an_optional_caller_may_be_absent_but_not_wrong() {
     );
     assert_eq!(get_with(&app, "/greeting", "x").await.status, 401);
     assert_eq!(get_with(&app, "/greeting", "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_does_not_reach_far_enough_is_told_what_would() {
+    let issuer = Issuer::start().await;
+    let app = app(issuer.server());
+    let signed_in = |acr: Option<&str>, ago: Option<u64>| {
+        let mut claims = issuer.claims();
+        if let Some(acr) = acr {
+            claims["acr"] = json!(acr);
+        }
+        if let Some(ago) = ago {
+            claims["auth_time"] = json!(NOW - ago);
+        }
+        issuer.token(&claims)
+    };
+    for ago in [0, 300] {
+        assert_ok(&get_with(&app, "/transfer", &signed_in(Some("aal2"), Some(ago))).await);
+    }
+    for (acr, ago) in [
+        (Some("aal1"), Some(0)),
+        (Some("AAL2"), Some(0)),
+        (None, Some(0)),
+        (Some("aal2"), Some(301)),
+        (Some("aal2"), None),
+    ] {
+        let reply = get_with(&app, "/transfer", &signed_in(acr, ago)).await;
+        let challenge = r#"Bearer error="insufficient_user_authentication", error_description="the user must sign in again, or with more factors", acr_values="aal2", max_age="300""#;
+        let found = (reply.status, reply.challenge.as_deref());
+        assert_eq!(found, (401, Some(challenge)), "{acr:?} {ago:?}");
+        assert_eq!(reply.json()["error"], "insufficient_user_authentication");
+    }
+    let service = issuer.token(&issuer.service_claims("groups:read"));
+    assert_eq!(get_with(&app, "/transfer", &service).await.status, 401);
 }

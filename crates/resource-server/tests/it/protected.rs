@@ -1,5 +1,7 @@
 //! A small service behind the library, and what it answers.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Request, StatusCode};
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> Router<ResourceServer> {
         .route("/any-permission", get(any_permission))
         .route("/role", get(role))
         .route("/any-role", get(any_role))
+        .route("/transfer", get(transfer))
 }
 
 /// The same behind the layer, with a form handler that needs no state.
@@ -97,6 +100,11 @@ async fn role(caller: Caller) -> Result<&'static str, Refusal> {
 async fn any_role(caller: Caller) -> Result<&'static str, Refusal> {
     caller.require_any_role(&["owner", "admin"])?;
     Ok("role")
+}
+
+async fn transfer(caller: Caller) -> Result<&'static str, Refusal> {
+    caller.require_authentication(&["aal2"], Some(Duration::from_secs(300)))?;
+    Ok("transfer")
 }
 
 /// An answer with what tests look at.
