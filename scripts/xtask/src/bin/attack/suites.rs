@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -72,10 +73,13 @@ impl Played {
 
 /// Builds and runs every suite.
 pub(crate) fn play(ground: &Ground, wanted: &[String]) -> Result<Vec<Played>> {
+    let programs = programs()?;
     let mut played = Vec::new();
     for suite in &SUITES {
         println!("── rows of {}", suite.package);
-        played.extend(suite.run(ground, wanted)?);
+        let program = programs.get(suite.package);
+        let program = program.with_context(|| format!("{} has no tests", suite.package))?;
+        played.extend(suite.run(program, ground, wanted)?);
     }
     let servers = servers(ground)?;
     for test in &mut played {
@@ -86,19 +90,56 @@ pub(crate) fn play(ground: &Ground, wanted: &[String]) -> Result<Vec<Played>> {
     Ok(played)
 }
 
+/// A test program of cargo's, and the folder that cargo would run it in.
+struct Program {
+    executable: PathBuf,
+    folder: PathBuf,
+}
+
+/// The test programs called `it`, by package. All packages at once, as `scripts/build` builds them: one alone would be
+/// built again, with fewer features of what they share.
+fn programs() -> Result<BTreeMap<String, Program>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["test", "--locked", "--quiet", "--workspace", "--test", "it"])
+        .args(["--no-run", "--message-format=json"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting cargo")?;
+    ensure!(built.status.success(), "the tests do not build");
+    let lines = String::from_utf8(built.stdout)?;
+    let mut programs = BTreeMap::new();
+    for line in lines.lines() {
+        let message: Value = serde_json::from_str(line).context("a message of cargo's")?;
+        if let (Some(executable), Some(manifest)) = (
+            message["executable"].as_str(),
+            message["manifest_path"].as_str(),
+        ) && message["target"]["name"] == "it"
+        {
+            let folder = Path::new(manifest).parent().context("a manifest")?;
+            let program = Program {
+                executable: executable.into(),
+                folder: folder.into(),
+            };
+            programs.insert(package(folder)?, program);
+        }
+    }
+    Ok(programs)
+}
+
+/// The name in a package's manifest.
+fn package(folder: &Path) -> Result<String> {
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml"))?;
+    let name = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    Ok(name.context("a package has a name")?.to_owned())
+}
+
 impl Suite {
-    fn run(&self, ground: &Ground, wanted: &[String]) -> Result<Vec<Played>> {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args([
-            "test",
-            "--locked",
-            "--quiet",
-            "--package",
-            self.package,
-            "--test",
-            "it",
-            "--",
-        ]);
+    fn run(&self, program: &Program, ground: &Ground, wanted: &[String]) -> Result<Vec<Played>> {
+        let mut command = Command::new(&program.executable);
+        command.current_dir(&program.folder);
         match wanted {
             [] => command.arg("row_"),
             rows => command.args(rows.iter().map(|row| format!("row_{row}"))),
@@ -114,7 +155,7 @@ impl Suite {
         let mut child = command
             .stdout(Stdio::piped())
             .spawn()
-            .context("starting cargo")?;
+            .context("starting the tests")?;
         let output = child.stdout.take().context("cargo has an output")?;
         let (mut played, mut ended) = (Vec::new(), false);
         for line in BufReader::new(output).lines() {
