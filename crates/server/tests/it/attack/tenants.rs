@@ -242,7 +242,6 @@ async fn row_282_no_request_reads_changes_or_removes_an_audit_line() {
         "/api/audit",
         "/api/auth/audit",
         "/api/audit/1",
-        "/api/oauth2/audit-logs",
         &format!("/api/auth/organizations/{org}/audit"),
     ] {
         for method in [
@@ -257,6 +256,12 @@ async fn row_282_no_request_reads_changes_or_removes_an_audit_line() {
                 .json(&json!({"event": "harmless"}));
             alice.send(request).await.expect_problem(404);
         }
+    }
+    // Everybody reads the lines about themselves, and nobody does more.
+    for method in [Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
+        let request = alice.request(method, "/api/oauth2/audit-logs");
+        let request = request.json(&json!({"event": "harmless"}));
+        alice.send(request).await.expect_problem(405);
     }
     let after = server.audit().await;
     assert_eq!(after.len(), before);
