@@ -347,6 +347,10 @@ fn sentence(error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => {
             let text = error.to_string();
             let expected = text.find("expected").map(|start| text[start..].to_owned());
+            if let (true, Some(expected)) = (text.starts_with("unknown field"), &expected) {
+                // The name of an unknown member is the sender's word, too.
+                return format!("unknown field, {}", without_place(expected));
+            }
             let named = ["missing field", "unknown field", "duplicate"]
                 .iter()
                 .any(|word| text.contains(word));
