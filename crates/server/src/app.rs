@@ -18,7 +18,7 @@ use crate::{
     mail::Mailer,
     now::Clock,
     pages::FormKey,
-    password::Hashing,
+    password::{Hashing, PasswordRules},
     rate_limit::Limits,
     registry::{self, Registry},
     revocations::FeedEnd,
@@ -44,6 +44,7 @@ struct Inner {
     form_key: FormKey,
     limits: Limits,
     mailer: Mailer,
+    password_rules: Arc<PasswordRules>,
     feed_end: FeedEnd,
     clock: Clock,
     entropy: Entropy,
@@ -100,6 +101,7 @@ impl App {
         let started = std::time::Instant::now();
         let limits = Limits::new(&config)?;
         let mailer = Mailer::new(&config)?;
+        let password_rules = Arc::new(PasswordRules::new(&config.passwords)?);
         let inner = Inner {
             config,
             certificates,
@@ -115,6 +117,7 @@ impl App {
             form_key,
             limits,
             mailer,
+            password_rules,
             feed_end: FeedEnd::default(),
             clock,
             entropy,
@@ -193,6 +196,11 @@ impl App {
     /// Where mail goes.
     pub fn mailer(&self) -> &Mailer {
         &self.0.mailer
+    }
+
+    /// What a new password must be.
+    pub fn password_rules(&self) -> &Arc<PasswordRules> {
+        &self.0.password_rules
     }
 
     /// Where the feed of revocations ends.

@@ -69,6 +69,7 @@ fn accounts(app: App) -> Routes {
     Routes::new()
         .route("/api/auth/login", post(login::login))
         .route("/api/auth/register", post(account::register))
+        .merge(own_account())
         .route("/api/auth/refresh", post(session::refresh))
         .route("/api/auth/logout", post(session::logout))
         .route(
@@ -154,6 +155,26 @@ fn second_factors() -> Routes {
         .route(
             &passkey("/{passkey_id}"),
             patch(mfa::rename).delete(mfa::remove),
+        )
+}
+
+/// What people do with their own account.
+fn own_account() -> Routes {
+    Routes::new()
+        .route("/api/auth/verify-code", post(account::verify_code))
+        .route("/api/auth/resend-code", post(account::resend_code))
+        .route(
+            "/api/auth/request-password-reset",
+            post(account::request_password_reset),
+        )
+        .route("/api/auth/reset-password", post(account::reset_password))
+        .route("/api/auth/account/email", post(account::change_email))
+        .route("/api/auth/account/deactivate", post(account::deactivate))
+        .route("/api/auth/account/delete", post(account::delete))
+        .route("/api/auth/account/export", get(account::export))
+        .route(
+            "/api/oauth2/change-password",
+            post(account::change_password),
         )
 }
 

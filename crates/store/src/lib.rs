@@ -4,6 +4,8 @@
 //! `store.write(Operation)`: one operation is one named struct, one domain event and one transaction.
 //! No transaction ever leaves this crate.
 
+mod account;
+mod account_proof;
 mod api_key;
 mod audit;
 mod auth_method;
@@ -53,6 +55,11 @@ mod used_jti;
 mod user;
 mod verify;
 
+pub use account::{
+    AccountDeletion, ChangeEmail, DeleteAccount, EmailChange, RegisterAccount, ResetPassword,
+    VerifyEmail,
+};
+pub use account_proof::{AccountProof, NewProof, ProofKind, SendProof, ShownProof};
 pub use api_key::{ApiKey, ApiKeyCreation, ApiKeyOwner, CreateApiKey, RevokeApiKey, TouchApiKey};
 pub use audit::{
     AppendAudit, AuditCheckpoint, AuditContext, AuditEvent, AuditFault, AuditPage, AuditRecord,
@@ -99,7 +106,7 @@ pub use organization::{
 };
 pub use organization_brand::{OrganizationBrand, PutOrganizationBrand};
 pub use organization_state::SetOrganizationActive;
-pub use outbox::{ClaimMail, ClaimedMail, Delivery, Mail, MailQueue, PutMail, SettleMail};
+pub use outbox::{ClaimMail, ClaimedMail, Delivery, Mail, MailQueue, Mailing, PutMail, SettleMail};
 pub use pending_sign_in::{
     BeginSignIn, PendingDigest, PendingPurpose, PendingSignIn, RedeemSignIn,
 };

@@ -202,3 +202,31 @@ impl Store {
         Ok(queue.unwrap_or_default())
     }
 }
+
+/// An operation with the mail that it causes when it comes out so.
+pub struct Mailing<O: Operation> {
+    /// The operation.
+    pub operation: O,
+    /// The mail.
+    pub mail: Mail,
+    /// Whether this outcome causes it.
+    pub when: fn(&O::Outcome) -> bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl<O: Operation> Operation for Mailing<O> {
+    type Outcome = O::Outcome;
+
+    fn durability(&self) -> crate::Durability {
+        self.operation.durability()
+    }
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<O::Outcome, StoreError> {
+        let outcome = self.operation.run(tx).await?;
+        if (self.when)(&outcome) {
+            tx.mail(&self.mail, self.now).await?;
+        }
+        Ok(outcome)
+    }
+}

@@ -26,11 +26,13 @@ pub enum Expired {
     PendingSignIns,
     /// Devices that were remembered until before the instant.
     RememberedDevices,
+    /// Proofs of addresses that ended before the instant.
+    AccountProofs,
 }
 
 impl Expired {
     /// Everything there is to sweep.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Revocations,
         Self::Sessions,
         Self::RefreshFamilies,
@@ -41,6 +43,7 @@ impl Expired {
         Self::Mail,
         Self::PendingSignIns,
         Self::RememberedDevices,
+        Self::AccountProofs,
     ];
 }
 
@@ -86,6 +89,10 @@ impl Operation for Sweep {
             (SELECT digest FROM pending_sign_ins WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         const DEVICES: &str = "DELETE FROM remembered_devices WHERE digest IN
             (SELECT digest FROM remembered_devices WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const PROOFS_SQLITE: &str = "DELETE FROM account_proofs WHERE rowid IN
+            (SELECT rowid FROM account_proofs WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        const PROOFS_POSTGRES: &str = "DELETE FROM account_proofs WHERE (user_id, kind) IN
+            (SELECT user_id, kind FROM account_proofs WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         let sql = match self.expired {
             Expired::Revocations => REVOCATIONS,
             Expired::Sessions => SESSIONS,
@@ -97,6 +104,7 @@ impl Operation for Sweep {
             Expired::Mail => MAIL,
             Expired::PendingSignIns => PENDING,
             Expired::RememberedDevices => DEVICES,
+            Expired::AccountProofs => tx.by_engine(PROOFS_SQLITE, PROOFS_POSTGRES),
         };
         tx.execute(sql, values![self.before, self.limit]).await
     }

@@ -4,7 +4,8 @@
 //! folding or normalisation: a look-alike address is another address, never somebody's account.
 
 use crate::{
-    AuditContext, AuditEvent, Operation, Row, SessionId, Store, StoreError, Timestamp, Tx, UserId,
+    AuditContext, AuditEvent, Operation, ProofKind, Row, SessionId, Store, StoreError, Timestamp,
+    Tx, UserId, account_proof,
     client::json,
     pending_sign_in, remembered_device,
     session::{self, SessionsEnded},
@@ -247,6 +248,7 @@ impl Operation for ChangePassword {
         let ended = session::end_of_user(tx, &self.user_id, self.except.as_ref(), &ending).await?;
         remembered_device::forget_all(tx, &self.user_id).await?;
         pending_sign_in::forget_all(tx, &self.user_id).await?;
+        account_proof::forget(tx, &self.user_id, ProofKind::ResetPassword).await?;
         let event = AuditEvent::new("password_changed")
             .user(&self.user_id)
             .field("sessions_ended", ended.sessions);

@@ -125,7 +125,8 @@ pub struct User {
 sends_with_a_token!(User);
 
 impl User {
-    pub(crate) async fn sign_in(server: &TestServer, email: String, password: &str) -> Self {
+    /// A user who is there already, signed in.
+    pub async fn sign_in(server: &TestServer, email: String, password: &str) -> Self {
         let answer = server.anonymous().login(&email, password).await;
         Self::of(server, &email, &answer.expect(200))
     }

@@ -19,6 +19,7 @@ mod listing;
 mod migrate;
 mod openapi;
 mod org;
+mod passwords;
 mod permission;
 mod process;
 mod resource;
@@ -62,6 +63,7 @@ enum Command {
     Group(group::GroupCommand),
     Role(role::RoleCommand),
     Permission(permission::PermissionCommand),
+    Passwords(passwords::PasswordsCommand),
     Client(client::ClientCommand),
     Resource(resource::ResourceCommand),
     Issuer(issuer::IssuerCommand),
@@ -90,6 +92,7 @@ impl Command {
             Self::Group(command) => command.run(),
             Self::Role(command) => command.run(),
             Self::Permission(command) => command.run(),
+            Self::Passwords(command) => command.run(),
             Self::Client(command) => command.run(),
             Self::Resource(command) => command.run(),
             Self::Issuer(command) => command.run(),

@@ -7,16 +7,18 @@ use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::Secret;
 use tokensmith_store::{
     AppendAudit, AuditContext, AuditEvent, CreateOrganization, Durability, OrganizationId,
-    PasswordHash, RegisterUser, UserId, UserRegistration,
+    PasswordHash, ProofKind, RegisterAccount, RegisterUser, UserId, UserRegistration,
 };
 
-use super::rules;
+use super::{password, proof, rules};
 use crate::{
     app::App,
     context::RequestContext,
     error::{ApiError, ApiJson},
     extract::check_name,
+    mail::{self, Message},
 };
+use tokensmith_jose::seal::SealError;
 
 /// The body of a registration. Other members are ignored: nobody gives themselves a role or an id.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -59,22 +61,20 @@ pub(crate) async fn registered(
     context: &RequestContext,
 ) -> Result<(), ApiError> {
     request.check()?;
+    let username = request.username.as_deref().unwrap_or_default();
+    password::check(app, &request.password, &[&request.email, username]).await?;
     app.limits()
         .count_registration(context.ip, context.now)
         .await
         .map_err(|limited| ApiError::rate_limited(limited.retry_after))?;
     refuse_taken_names(app, &request).await?;
-    let hash = app
-        .hashing()
-        .hash(request.password.clone(), app.entropy().bytes());
-    let hash = PasswordHash::new(hash.await.map_err(ApiError::unavailable)?);
+    let hash = PasswordHash::new(password::hashed(app, &request.password).await?);
     create(app, request, hash, context.audit(None)).await
 }
 
 impl RegisterRequest {
     fn check(&self) -> Result<(), ApiError> {
         rules::check_email(&self.email)?;
-        rules::check_password(&self.password)?;
         self.username
             .as_deref()
             .map_or(Ok(()), rules::check_username)?;
@@ -117,12 +117,11 @@ async fn create(
         roles: Vec::new(),
         context: context.clone(),
     };
-    let registration = app.store().write(user).await?;
-    match registration {
-        UserRegistration::UsernameTaken => return Err(username_taken()),
-        UserRegistration::EmailTaken => record_only(app, context.clone()).await?,
-        UserRegistration::Created => {}
+    let registration = app.store().write(with_mail(app, user)?).await?;
+    if registration == UserRegistration::UsernameTaken {
+        return Err(username_taken());
     }
+    app.mailer().wake();
     let Some(name) = request.org_name else {
         return Ok(());
     };
@@ -139,7 +138,25 @@ async fn create(
     Ok(())
 }
 
-/// One durable write, as for a new account.
+/// Both mails are made, so that the time tells nothing.
+fn with_mail(app: &App, user: RegisterUser) -> Result<RegisterAccount, SealError> {
+    let (to, now) = (user.email.as_str(), user.context.at);
+    let made = proof::make(app, ProofKind::VerifyEmail, &user.id, to, now);
+    let notice = proof::make(app, ProofKind::Notice, &user.id, to, now);
+    let message = Message::VerifyEmail {
+        code: made.code,
+        token: made.token,
+    };
+    Ok(RegisterAccount {
+        proof: made.proof,
+        proof_mail: mail::compose(app, &message, to, now)?,
+        notice: notice.proof,
+        notice_mail: mail::compose(app, &Message::AddressHasAccount, to, now)?,
+        user,
+    })
+}
+
+/// One durable write, as for a new organization.
 async fn record_only(app: &App, context: AuditContext) -> Result<(), ApiError> {
     let event = AuditEvent::new("registration_refused").outcome("address_known");
     let durability = Durability::PowerSafe;

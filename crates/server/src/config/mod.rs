@@ -97,6 +97,8 @@ section! {
         mail: MailSettings,
         /// Password hashing.
         hashing: Hashing,
+        /// What a new password must be.
+        passwords: PasswordSettings,
         /// Sizes of caches.
         cache: Cache,
     }
@@ -247,6 +249,8 @@ section! {
         workload_failures: Rate = "20/1m",
         /// Registrations from one address.
         registrations: Rate = "300/5m",
+        /// Mail that one address asks for by naming an e-mail address: new passwords, new codes.
+        mail_requests: Rate = "30/10m",
         /// Unknown e-mail addresses that one user may name as a new member.
         unknown_addresses: Rate = "20/1m",
         /// Longest wait for Redis; past it, and while it is down, each node counts on its own.
@@ -305,6 +309,18 @@ section! {
 }
 
 section! {
+    /// What a new password must be, besides 8 to 128 characters (docs/guide/passwords.md).
+    pub struct PasswordSettings at "passwords." {
+        /// Least strength by zxcvbn: `0` (any) to `4` (takes more than 10^10 guesses).
+        strength: PasswordStrength = "2",
+        /// Whether passwords that everybody tries are refused.
+        refuse_common: bool = "true",
+        /// File of breached passwords, made by `tokensmith passwords build-breached`. Left out, none are known.
+        breached_file: Option<PathBuf>,
+    }
+}
+
+section! {
     /// Sizes of caches, in entries.
     pub struct Cache at "cache." {
         /// Clients with their rights.
@@ -314,6 +330,23 @@ section! {
         /// Introspected tokens and sessions.
         tokens: NonZeroUsize = "10000",
     }
+}
+
+words! {
+    /// Least strength of a password, as zxcvbn's score.
+    pub enum PasswordStrength {
+        /// Any.
+        Any = "0",
+        /// More than 10^3 guesses.
+        VeryGuessable = "1",
+        /// More than 10^6 guesses.
+        SomewhatGuessable = "2",
+        /// More than 10^8 guesses.
+        SafelyUnguessable = "3",
+        /// More than 10^10 guesses.
+        VeryUnguessable = "4",
+    }
+    form "\"0\", \"1\", \"2\", \"3\" or \"4\""
 }
 
 words! {

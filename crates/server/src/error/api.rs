@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
-use tokensmith_jose::dpop::ALGORITHM_NAMES;
+use tokensmith_jose::{dpop::ALGORITHM_NAMES, seal::SealError};
 use tokensmith_oauth2::challenge;
 use tokensmith_store::{AuditEvent, StoreError, TokenNames};
 
@@ -249,6 +249,12 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(ErrorLabel(self.refusal));
         response
+    }
+}
+
+impl From<SealError> for ApiError {
+    fn from(error: SealError) -> Self {
+        Self::unavailable(error)
     }
 }
 

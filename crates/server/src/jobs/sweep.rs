@@ -38,6 +38,7 @@ pub(crate) fn is_over_before(expired: Expired, now: Timestamp) -> (Timestamp, &'
         Expired::Invitations => (now - KEPT, "invitations"),
         Expired::ApiKeys => (now - KEPT, "api_keys"),
         Expired::UsedJtis => (now - CLOCK_DIFFERENCE, "used_jtis"),
+        Expired::AccountProofs => (now, "account_proofs"),
         Expired::Mail => (now - KEPT, "mail"),
         Expired::PendingSignIns => (now, "pending_sign_ins"),
         Expired::RememberedDevices => (now, "remembered_devices"),

@@ -42,6 +42,26 @@ pub enum Message {
     },
     /// Something happened to the account that its owner should know of.
     Security(SecurityNotice),
+    /// Lets the owner of an address choose a new password.
+    ResetPassword {
+        /// To be typed.
+        code: Shown,
+        /// To be clicked.
+        token: Shown,
+    },
+    /// The password was changed or reset.
+    PasswordChanged,
+    /// Proves that an account's new address is its owner's.
+    ChangeEmail {
+        /// To be clicked.
+        token: Shown,
+    },
+    /// The account has another address; sent to the one it had.
+    EmailChanged,
+    /// The owner deactivated the account.
+    AccountDeactivated,
+    /// The owner deleted the account.
+    AccountDeleted,
 }
 
 /// A secret that this mail shows to its reader.
@@ -74,15 +94,23 @@ impl Message {
             Self::AddressHasAccount => "address_has_account",
             Self::Invitation { .. } => "invitation",
             Self::Security(notice) => notice.template(),
+            Self::ResetPassword { .. } => "reset_password",
+            Self::PasswordChanged => "password_changed",
+            Self::ChangeEmail { .. } => "change_email",
+            Self::EmailChanged => "email_changed",
+            Self::AccountDeactivated => "account_deactivated",
+            Self::AccountDeleted => "account_deleted",
         }
     }
 
     /// How long it is worth sending, where what it carries ends sooner than mail usually waits.
     pub fn lifetime(&self) -> Option<Duration> {
         match self {
-            Self::VerifyEmail { .. } => Some(PROOF_LIFETIME),
-            Self::AddressHasAccount | Self::Security(_) => None,
+            Self::VerifyEmail { .. } | Self::ResetPassword { .. } | Self::ChangeEmail { .. } => {
+                Some(PROOF_LIFETIME)
+            }
             Self::Invitation { .. } => Some(INVITATION_LIFETIME),
+            _ => None,
         }
     }
 
@@ -96,6 +124,12 @@ impl Message {
                 token,
             } => invitation(issuer, organization, token),
             Self::Security(notice) => notice.letter(issuer, at),
+            Self::ResetPassword { code, token } => reset_password(issuer, code, token),
+            Self::PasswordChanged => password_changed(issuer, at),
+            Self::ChangeEmail { token } => change_email(issuer, token),
+            Self::EmailChanged => email_changed(at),
+            Self::AccountDeactivated => account_deactivated(at),
+            Self::AccountDeleted => account_deleted(at),
         }
     }
 }
@@ -155,4 +189,85 @@ fn address_has_account(issuer: &Issuer) -> Letter {
         }),
         note: "If this was not you, there is nothing to do.".into(),
     }
+}
+
+fn reset_password(issuer: &Issuer, code: &Shown, token: &Shown) -> Letter {
+    Letter {
+        subject: "Choose a new password".into(),
+        heading: "Choose a new password".into(),
+        paragraphs: vec![
+            "Use the link, or enter this code where you asked for it. Both work once, for 30 minutes.".into(),
+        ],
+        code: Some(code.text()),
+        button: Some(Button {
+            label: "Choose a new password",
+            url: link(issuer, "/reset", token),
+        }),
+        note: "If you did not ask for this, ignore this mail: your password stays as it is. Give the code to nobody.".into(),
+    }
+}
+
+fn password_changed(issuer: &Issuer, at: Timestamp) -> Letter {
+    Letter {
+        button: Some(Button {
+            label: "Choose a new password",
+            url: issuer.endpoint("/forgot"),
+        }),
+        note: "If this was not you, choose a new password at once.".into(),
+        ..notice(
+            "Your password was changed",
+            at,
+            "Every other session was signed out.",
+        )
+    }
+}
+
+fn change_email(issuer: &Issuer, token: &Shown) -> Letter {
+    Letter {
+        subject: "Confirm your new e-mail address".into(),
+        heading: "Confirm your new e-mail address".into(),
+        paragraphs: vec![
+            "Use the link, and your account has this address from then on. It works once, for 30 minutes.".into(),
+        ],
+        code: None,
+        button: Some(Button {
+            label: "Use this address",
+            url: link(issuer, "/verify", token),
+        }),
+        note: "If you did not ask for this, ignore this mail: nothing happens without the link.".into(),
+    }
+}
+
+fn email_changed(at: Timestamp) -> Letter {
+    let what = "Mail about your account goes to the new address from now on.";
+    notice("Your e-mail address was changed", at, what)
+}
+
+fn account_deactivated(at: Timestamp) -> Letter {
+    let what = "Nobody can sign in until an administrator enables the account again.";
+    notice("Your account was deactivated", at, what)
+}
+
+fn account_deleted(at: Timestamp) -> Letter {
+    let what = "What was kept with it is gone. This is the last mail about it.";
+    notice("Your account was deleted", at, what)
+}
+
+/// Tells of something that happened.
+fn notice(subject: &str, at: Timestamp, what: &str) -> Letter {
+    Letter {
+        subject: subject.into(),
+        heading: subject.into(),
+        paragraphs: vec![format!("This happened on {}.", shown_time(at)), what.into()],
+        code: None,
+        button: None,
+        note: "If this was not you, tell whoever runs this service.".into(),
+    }
+}
+
+/// To the minute: `2026-11-20 18:00 UTC`.
+fn shown_time(at: Timestamp) -> String {
+    let text = at.to_string().replace('T', " ");
+    let minute = text.get(..16).unwrap_or(&text);
+    format!("{minute} UTC")
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokensmith_oauth2::Secret;
 use tokio::sync::oneshot;
 
+use super::foreign::ForeignHash;
 use crate::config;
 
 /// The hashing threads.
@@ -150,6 +151,9 @@ fn hash(argon2: &Argon2<'_>, password: &Secret, salt: &[u8]) -> Option<String> {
 }
 
 fn verify(argon2: &Argon2<'_>, password: &Secret, phc: &str, salt: &[u8]) -> Verdict {
+    if let Some(foreign) = ForeignHash::parse(phc) {
+        return verify_foreign(argon2, password, &foreign, salt);
+    }
     let Ok(stored) = PasswordHash::new(phc) else {
         return Verdict::Wrong;
     };
@@ -163,6 +167,19 @@ fn verify(argon2: &Argon2<'_>, password: &Secret, phc: &str, salt: &[u8]) -> Ver
         return hash(argon2, password, salt).map_or(Verdict::Right, Verdict::RightButWeak);
     }
     Verdict::Right
+}
+
+/// A right password is at once hashed as every other.
+fn verify_foreign(
+    argon2: &Argon2<'_>,
+    password: &Secret,
+    foreign: &ForeignHash,
+    salt: &[u8],
+) -> Verdict {
+    if !foreign.is_of(password.expose()) {
+        return Verdict::Wrong;
+    }
+    hash(argon2, password, salt).map_or(Verdict::Right, Verdict::RightButWeak)
 }
 
 fn is_weaker(stored: &PasswordHash, wanted: &Params) -> bool {

@@ -51,6 +51,7 @@ pub struct Limits {
     client_failures_of_address: Option<Counter>,
     workload_failures: Option<Counter>,
     registrations: Option<Counter>,
+    mail_requests: Option<Counter>,
     unknown_addresses: Option<Counter>,
 }
 
@@ -89,6 +90,7 @@ impl Limits {
             ),
             workload_failures: counter("workload_failures", limits.workload_failures),
             registrations: counter("registrations", limits.registrations),
+            mail_requests: counter("mail_requests", limits.mail_requests),
             unknown_addresses: counter("unknown_addresses", limits.unknown_addresses),
         })
     }
@@ -202,6 +204,15 @@ impl Limits {
         now: Timestamp,
     ) -> Result<(), Limited> {
         self.take(self.registrations.as_ref(), address(ip), now)
+            .await
+    }
+
+    /// Counts a mail that was asked for by address.
+    ///
+    /// # Errors
+    /// [`Limited`].
+    pub async fn count_mail(&self, ip: Option<IpAddr>, now: Timestamp) -> Result<(), Limited> {
+        self.take(self.mail_requests.as_ref(), address(ip), now)
             .await
     }
 

@@ -19,7 +19,7 @@ fn verify() -> Message {
     }
 }
 
-async fn put(server: &TestServer, message: &Message, to: &str) {
+pub(crate) async fn put(server: &TestServer, message: &Message, to: &str) {
     let now = server.now();
     let mail = mail::compose(server.app(), message, to, now).unwrap();
     server
@@ -31,7 +31,7 @@ async fn put(server: &TestServer, message: &Message, to: &str) {
     server.app().mailer().wake();
 }
 
-fn sends_to(port: u16) -> impl FnOnce(&mut Config) {
+pub(crate) fn sends_to(port: u16) -> impl FnOnce(&mut Config) {
     move |config| {
         config.mail.delivery = MailDelivery::Smtp;
         config.mail.smtp_host = Some("127.0.0.1".into());

@@ -40,6 +40,7 @@ ALTER TABLE sessions ADD COLUMN methods TEXT NOT NULL DEFAULT '["pwd"]';
 ALTER TABLE sessions ADD COLUMN authenticated_at BIGINT;
 ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN idle_millis BIGINT;
+
 -- Roles in an organization: declared roles of a member beside owner, admin or member. A list.
 ALTER TABLE memberships ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
 
@@ -58,6 +59,7 @@ CREATE INDEX refresh_families_end ON refresh_families (expires_at);
 -- most of the log, so that these pay nothing for it. The list is that of `NOTED` in audit/noted.rs.
 CREATE INDEX audit_log_noted ON audit_log (event, at) WHERE event IN ('login_success', 'login_failure',
     'rate_limit_exceeded', 'refresh_token_reuse', 'suspicious_activity', 'token_invalid');
+
 -- API keys of users and of clients, the secret as SHA-256. `expires_at` is never open.
 CREATE TABLE api_keys (
     id TEXT PRIMARY KEY,
@@ -164,3 +166,19 @@ CREATE TABLE remembered_devices (
 );
 CREATE INDEX remembered_devices_user ON remembered_devices (user_id);
 CREATE INDEX remembered_devices_expiry ON remembered_devices (expires_at);
+
+-- Accounts: what proves that somebody reads an address, one of a kind for a user, so that a new one replaces the one
+-- before. The link's token is kept as SHA-256, the code as an HMAC. `email` is the address it was sent to.
+CREATE TABLE account_proofs (
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    email TEXT NOT NULL,
+    token_digest BYTEA NOT NULL,
+    code_digest BYTEA NOT NULL,
+    tries_left BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, kind)
+);
+CREATE UNIQUE INDEX account_proofs_token ON account_proofs (token_digest);
+CREATE INDEX account_proofs_expiry ON account_proofs (expires_at);

@@ -474,3 +474,56 @@ fn migrate_makes_the_schema_without_a_server() {
         .unwrap();
     assert_eq!(text(&users.stdout).trim(), "[]");
 }
+
+#[test]
+fn a_file_of_breached_passwords_is_built_from_sorted_lists_and_looked_into() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    // SHA-1 of "password", "123456" and "letmein", in order.
+    let list = "5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8:10434004\r\n\
+        7C4A8D09CA3762AF61E59520943DC26494F8941B:42542807\r\n\
+        B7A875FC1EA228B9061041B7CEC4BD3C52AB3CE3:9\r\n";
+    std::fs::write(at("list"), list).unwrap();
+    let build = |list: &str| {
+        let out = at("breached");
+        let list = at(list);
+        tokensmith()
+            .args([
+                "passwords",
+                "build-breached",
+                "--at-least",
+                "10",
+                "--out",
+                &out,
+                &list,
+            ])
+            .output()
+            .unwrap()
+    };
+    let built = build("list");
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    assert!(text(&built.stdout).contains("holds 2 passwords"));
+    let check = |password: &str| {
+        let file = at("breached");
+        run_with_input(
+            tokensmith().args(["passwords", "check-breached", &file]),
+            password,
+        )
+    };
+    assert_eq!(check("password\n").status.code(), Some(1));
+    assert_eq!(check("letmein\n").status.code(), Some(0));
+    let before = std::fs::read(at("breached")).unwrap();
+    let backwards: String = list.lines().rev().map(|line| format!("{line}\n")).collect();
+    std::fs::write(at("backwards"), backwards).unwrap();
+    let refused = build("backwards");
+    assert!(
+        text(&refused.stderr).contains("not in order"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(
+        std::fs::read(at("breached")).unwrap(),
+        before,
+        "the former file stays"
+    );
+}

@@ -104,6 +104,47 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
         ),
     ),
     (
+        "/api/auth/verify-code",
+        &["POST"],
+        Body::Json(r#"{"email":"EMAIL","code":"1234 5678"}"#),
+    ),
+    (
+        "/api/auth/resend-code",
+        &["POST"],
+        Body::Json(r#"{"email":"EMAIL"}"#),
+    ),
+    (
+        "/api/auth/request-password-reset",
+        &["POST"],
+        Body::Json(r#"{"email":"EMAIL"}"#),
+    ),
+    (
+        "/api/auth/reset-password",
+        &["POST"],
+        Body::Json(r#"{"token":"REFRESH","new_password":"a new PASSWORD"}"#),
+    ),
+    (
+        "/api/auth/account/email",
+        &["POST"],
+        Body::Json(r#"{"email":"other@example.com","password":"wrong"}"#),
+    ),
+    (
+        "/api/auth/account/deactivate",
+        &["POST"],
+        Body::Json(r#"{"password":"wrong"}"#),
+    ),
+    (
+        "/api/auth/account/delete",
+        &["POST"],
+        Body::Json(r#"{"password":"wrong"}"#),
+    ),
+    ("/api/auth/account/export", &["GET"], Body::Nothing),
+    (
+        "/api/oauth2/change-password",
+        &["POST"],
+        Body::Json(r#"{"current_password":"wrong","new_password":"a new PASSWORD"}"#),
+    ),
+    (
         "/api/auth/refresh",
         &["POST"],
         Body::Json(r#"{"refresh_token":"REFRESH"}"#),

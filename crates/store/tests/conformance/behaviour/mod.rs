@@ -1,5 +1,6 @@
 //! Part one: what each operation does, one caller at a time.
 
+mod accounts;
 mod api_keys;
 mod audit;
 mod browsers;

@@ -28,6 +28,7 @@ const SHARED: &[&str] = &[
     "listen",
     "mtls",
     "now",
+    "mail",
     "observe",
     "openapi",
     "rate_limit",
