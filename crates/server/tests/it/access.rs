@@ -142,6 +142,7 @@ async fn several_questions_share_what_they_leave_out_and_stop_as_asked() {
 async fn row_271_decisions_are_for_clients_that_prove_themselves_and_speak_for_a_resource() {
     let (server, chat, alice, _) = house().await;
     let body = || question(alice.id.as_str(), "read", None);
+    ask(&server, &chat, ONE, body()).await.expect(200);
     let anonymous = server.anonymous();
     let bare = anonymous.request(Method::POST, ONE).json(&body());
     anonymous.send(bare).await.expect(401);

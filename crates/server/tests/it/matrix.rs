@@ -381,7 +381,7 @@ async fn row_285_ids_that_are_none_name_nothing() {
 }
 
 #[tokio::test]
-async fn row_257_no_route_of_an_organization_or_a_group_is_missing_here() {
+async fn no_route_of_an_organization_or_a_group_is_missing_here() {
     let server = TestServer::start().await;
     let routes = tokensmith_server::router::routes(server.app().clone());
     let known: Vec<&str> = ROUTES.iter().map(|(_, path, ..)| *path).collect();

@@ -123,6 +123,8 @@ async fn me_says_who_is_signed_in_and_what_they_may_do() {
 #[tokio::test]
 async fn row_261_me_is_for_people() {
     let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    alice.get("/api/oauth2/me").await.expect(200);
     let service = server.service("service", "groups:read").await;
     service.get("/api/oauth2/me").await.expect_problem(403);
     let anonymous = server.anonymous();

@@ -21,6 +21,53 @@ async fn alice(server: &TestServer) -> Browser {
 }
 
 #[tokio::test]
+async fn row_049_row_053_a_sign_in_leads_to_a_page_of_ours_with_303_whatever_next_says() {
+    let server = TestServer::start().await;
+    server.registered(ALICE).await;
+    let signs_in = async |next: &str| {
+        let fields = [
+            ("email", ALICE),
+            ("password", SIGN_IN_PASSWORD),
+            ("next", next),
+        ];
+        let answer = server.browser().submit("/sign-in", &fields).await;
+        let answer = answer.expect(303);
+        answer.header("location").unwrap_or_default().to_owned()
+    };
+    assert_eq!(signs_in("/account/devices").await, "/account/devices");
+    for next in [
+        "//evil.test",
+        "/\\evil.test",
+        "https:evil.test",
+        "%2f%2fevil.test",
+        "/%09/evil.test",
+        "https://evil.test/account",
+        "/account/../../evil.test",
+        "javascript:alert(1)",
+    ] {
+        assert_eq!(signs_in(next).await, "/account", "{next:?}");
+        let path = format!("/sign-in?next={}", urlencoded(next));
+        let page = server.browser().open(&path).await.expect(200);
+        assert!(!page.body.contains("evil.test"), "{}", page.body);
+    }
+    let fields = [
+        ("email", ALICE),
+        ("password", SIGN_IN_PASSWORD),
+        ("next", "/\t/evil.test"),
+    ];
+    server
+        .browser()
+        .submit("/sign-in", &fields)
+        .await
+        .expect(400);
+    assert_alive(&server).await;
+}
+
+fn urlencoded(text: &str) -> String {
+    tokensmith_oauth2::form::encode_one(text)
+}
+
+#[tokio::test]
 async fn row_198_a_forged_form_is_refused_and_changes_nothing() {
     let server = TestServer::start().await;
     let browser = alice(&server).await;
@@ -260,6 +307,7 @@ async fn row_206_pages_keep_other_sites_and_inline_code_out() {
     }
     let server = TestServer::start_with(|config| {
         config.issuer = tokensmith_server::config::Issuer::parse("https://auth.example").unwrap();
+        config.mail.delivery = tokensmith_server::config::MailDelivery::Off;
     })
     .await;
     let page = server.browser().open("/sign-in").await.expect(200);

@@ -39,7 +39,7 @@ const NONE: Feature = Feature {
 };
 
 /// What rows of the list need.
-pub(crate) const FEATURES: [Feature; 17] = [
+pub(crate) const FEATURES: [Feature; 18] = [
     Feature {
         name: "authorize",
         member: Some("authorization_endpoint"),
@@ -108,7 +108,10 @@ pub(crate) const FEATURES: [Feature; 17] = [
     },
     Feature {
         name: "social",
-        paths: &["/api/oauth2/providers", "/api/oauth2/oauth2/callback"],
+        paths: &[
+            "/api/oauth2/oauth2/authorize",
+            "/api/oauth2/oauth2/callback",
+        ],
         ..NONE
     },
     Feature {
@@ -127,6 +130,11 @@ pub(crate) const FEATURES: [Feature; 17] = [
     Feature {
         name: "mfa",
         paths: &["/api/auth/2fa/setup", "/api/auth/login/2fa"],
+        ..NONE
+    },
+    Feature {
+        name: "factor_reset",
+        paths: &["/api/admin/v1/users/01930c8e-5b7a-7c3e-8f00-1a2b3c4d5e6f/factors"],
         ..NONE
     },
     Feature {
