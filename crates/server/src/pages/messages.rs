@@ -44,6 +44,40 @@ messages! {
     registered: "Almost there", "Fast geschafft", "C’est presque fini";
     registered_text: "If this address is new here, the account is ready. Sign in with it.", "Wenn diese Adresse hier neu ist, ist das Konto bereit. Melden Sie sich damit an.", "Si cette adresse est nouvelle ici, le compte est prêt. Connectez-vous avec celle-ci.";
 
+    // Mail: a forgotten password, an address to confirm.
+    forgot_link: "Forgot your password?", "Passwort vergessen?", "Mot de passe oublié ?";
+    forgot: "Reset your password", "Passwort zurücksetzen", "Réinitialiser le mot de passe";
+    forgot_lead: "We send you a mail with a link and a code.", "Wir schicken Ihnen eine E-Mail mit einem Link und einem Code.", "Nous vous envoyons un e-mail avec un lien et un code.";
+    forgot_action: "Send the mail", "E-Mail senden", "Envoyer l’e-mail";
+    forgot_sent: "Look into your mail", "Sehen Sie in Ihre E-Mail", "Consultez vos e-mails";
+    forgot_sent_text: "If this address has an account, a mail is on its way. What is in it works once, for 30 minutes.", "Wenn es zu dieser Adresse ein Konto gibt, ist eine E-Mail unterwegs. Was darin steht, gilt einmal, 30 Minuten lang.", "Si un compte existe pour cette adresse, un e-mail est en route. Son contenu est valable une fois, pendant 30 minutes.";
+    code_enter: "Enter the code", "Code eingeben", "Saisir le code";
+    code: "Code", "Code aus der E-Mail", "Code de l’e-mail";
+    code_hint: "The eight digits in the mail.", "Die acht Ziffern in der E-Mail.", "Les huit chiffres de l’e-mail.";
+    reset: "Choose a new password", "Neues Passwort wählen", "Choisir un nouveau mot de passe";
+    reset_lead: "You will be signed out everywhere else.", "Sie werden überall sonst abgemeldet.", "Vous serez déconnecté partout ailleurs.";
+    reset_action: "Change password", "Passwort ändern", "Changer le mot de passe";
+    reset_done: "Your password is changed", "Ihr Passwort ist geändert", "Votre mot de passe est changé";
+    reset_done_text: "You are signed out everywhere. Sign in with the new password.", "Sie sind überall abgemeldet. Melden Sie sich mit dem neuen Passwort an.", "Vous êtes déconnecté partout. Connectez-vous avec le nouveau mot de passe.";
+    verify: "Confirm your e-mail address", "E-Mail-Adresse bestätigen", "Confirmer votre adresse e-mail";
+    verify_lead: "So that we know mail to you arrives.", "Damit wir wissen, dass E-Mails Sie erreichen.", "Pour savoir que nos e-mails vous parviennent.";
+    verify_action: "Confirm", "Bestätigen", "Confirmer";
+    verify_done: "Your e-mail address is confirmed", "Ihre E-Mail-Adresse ist bestätigt", "Votre adresse e-mail est confirmée";
+    verify_done_text: "Thank you. There is nothing more to do.", "Danke. Mehr ist nicht zu tun.", "Merci. Vous n’avez rien d’autre à faire.";
+    to_account: "To your account", "Zu Ihrem Konto", "Vers votre compte";
+
+    // Password.
+    password_lead: "All other devices are signed out when you change it.", "Wenn Sie es ändern, werden alle anderen Geräte abgemeldet.", "Si vous le changez, tous les autres appareils seront déconnectés.";
+    password_current: "Current password", "Jetziges Passwort", "Mot de passe actuel";
+    password_new: "New password", "Neues Passwort", "Nouveau mot de passe";
+    password_action: "Change password", "Passwort ändern", "Changer le mot de passe";
+    password_done: "Your password is changed. All other devices are signed out.", "Ihr Passwort ist geändert. Alle anderen Geräte sind abgemeldet.", "Votre mot de passe est changé. Tous les autres appareils sont déconnectés.";
+    password_wrong: "This is not your current password.", "Das ist nicht Ihr jetziges Passwort.", "Ce n’est pas votre mot de passe actuel.";
+    password_common: "Too many people use this password. Choose another one.", "Dieses Passwort benutzen zu viele. Wählen Sie ein anderes.", "Ce mot de passe est trop répandu. Choisissez-en un autre.";
+    password_breached: "This password is known from a data breach. Choose another one.", "Dieses Passwort ist aus einem Datenleck bekannt. Wählen Sie ein anderes.", "Ce mot de passe provient d’une fuite de données. Choisissez-en un autre.";
+    password_weak: "This password is easy to guess. Add another word or two.", "Dieses Passwort ist leicht zu erraten. Nehmen Sie ein, zwei Wörter dazu.", "Ce mot de passe est facile à deviner. Ajoutez un ou deux mots.";
+    proof_refused: "The code or link is wrong, was used before, or is too old. Ask for a new one.", "Der Code oder Link ist falsch, schon benutzt oder zu alt. Fordern Sie einen neuen an.", "Le code ou le lien est incorrect, déjà utilisé ou trop ancien. Demandez-en un nouveau.";
+
     // Account: the frame and the overview.
     account_menu: "Your account", "Ihr Konto", "Votre compte";
     overview: "Overview", "Übersicht", "Aperçu";
@@ -123,6 +157,11 @@ impl Messages {
             "username_malformed" => self.username_malformed,
             "username_taken" => self.username_taken,
             "password_length" => self.password_length,
+            "password_wrong" => self.password_wrong,
+            "password_common" => self.password_common,
+            "password_breached" => self.password_breached,
+            "password_weak" => self.password_weak,
+            "proof_refused" | "proof_malformed" => self.proof_refused,
             "rate_limited" => self.rate_limited,
             "unavailable" => self.unavailable,
             "page_forged" => self.forged,

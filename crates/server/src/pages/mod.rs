@@ -14,6 +14,9 @@ mod frame;
 mod language;
 mod messages;
 mod next;
+mod notice;
+mod password;
+mod recover;
 mod register;
 mod sign_in;
 mod viewer;
@@ -31,6 +34,13 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/register", get(register::show).post(register::register))
+        .route("/forgot", get(recover::show_forgot).post(recover::forgot))
+        .route("/reset", get(recover::show_reset).post(recover::reset))
+        .route("/verify", get(recover::show_verify).post(recover::verify))
+        .route(
+            "/account/password",
+            get(password::show).post(password::change),
+        )
         .route("/account", get(account::show))
         .route("/account/devices", get(devices::show).post(devices::end))
         .route("/account/activity", get(activity::show))

@@ -8,6 +8,7 @@ use super::{
     field::{Field, blame},
     form::{PageForm, field, secret_field},
     frame::{Frame, page},
+    notice::NoticePage,
     sign_in::with_fields_of,
     viewer::Viewer,
 };
@@ -25,16 +26,6 @@ struct RegisterPage {
     username: Field,
     password: Field,
     problem: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "notice.html")]
-struct NoticePage {
-    frame: Frame,
-    title: &'static str,
-    text: &'static str,
-    action: &'static str,
-    address: &'static str,
 }
 
 impl RegisterPage {

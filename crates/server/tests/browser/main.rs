@@ -65,8 +65,15 @@ async fn an_account_is_made_used_and_left_by_keyboard_alone() {
     assert_eq!(window.path().await, "/account");
     window.choose("Devices").await;
     assert!(window.text().await.contains("This device"));
+    window.choose("Password").await;
+    window.fill("Current password", SIGN_IN_PASSWORD).await;
+    window
+        .fill("New password", "seven purple anvils under rain")
+        .await;
+    window.choose("Change password").await;
+    assert!(window.text().await.contains("Your password is changed."));
     window.choose("Activity").await;
-    assert!(window.text().await.contains("Signed in"));
+    assert!(window.text().await.contains("Password changed"));
     window.choose("Deutsch").await;
     assert!(window.text().await.contains("Anmeldung"));
     window.choose("Abmelden").await;
@@ -100,6 +107,9 @@ async fn every_page_is_fit_to_read_on_phone_and_desk_in_light_and_dark() {
     let window = window(&server).await;
     look_at(&window, "sign-in", "/sign-in").await;
     look_at(&window, "register", "/register").await;
+    look_at(&window, "forgot", "/forgot").await;
+    look_at(&window, "reset", "/reset").await;
+    look_at(&window, "verify", "/verify?token=AbCdEf").await;
     look_at(&window, "register-de", "/register?ui_locales=de").await;
     window.go("/register?ui_locales=en").await;
     window.fill("E-mail address", "alice").await;
@@ -108,6 +118,7 @@ async fn every_page_is_fit_to_read_on_phone_and_desk_in_light_and_dark() {
     sign_in(&window).await;
     for (name, path) in [
         ("account", "/account"),
+        ("password", "/account/password"),
         ("devices", "/account/devices"),
         ("activity", "/account/activity"),
     ] {

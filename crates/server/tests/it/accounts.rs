@@ -38,6 +38,19 @@ async fn last_mail(server: &TestServer, address: &str, count: usize) -> Value {
     server.mail_to(address, count).await.pop().unwrap()
 }
 
+/// The path of the link in the newest of so many mails to an address.
+pub(crate) async fn link(server: &TestServer, address: &str, count: usize) -> String {
+    let mail = last_mail(server, address, count).await;
+    let text = mail.to_string();
+    let issuer = server.app().config().issuer.as_str();
+    let link = text
+        .split(issuer)
+        .find(|rest| rest.contains("?token="))
+        .unwrap();
+    let end = |c: char| !(c.is_ascii_alphanumeric() || "/?=-_".contains(c));
+    link.split(end).next().unwrap().to_owned()
+}
+
 async fn user(server: &TestServer, email: &str) -> tokensmith_store::User {
     server
         .app()

@@ -9,6 +9,7 @@ use tokensmith_testkit::{
 };
 
 const ALICE: &str = "alice@example.com";
+const NEW_PASSWORD: &str = "seven purple anvils under rain";
 
 async fn signed_in(server: &TestServer) -> Browser {
     if server
@@ -27,8 +28,13 @@ async fn signed_in(server: &TestServer) -> Browser {
 }
 
 /// Pages of somebody who is signed out, and of somebody who is signed in.
-const ENTRY: [&str; 2] = ["/sign-in", "/register"];
-const ACCOUNT: [&str; 3] = ["/account", "/account/devices", "/account/activity"];
+const ENTRY: [&str; 5] = ["/sign-in", "/register", "/forgot", "/reset", "/verify"];
+const ACCOUNT: [&str; 4] = [
+    "/account",
+    "/account/password",
+    "/account/devices",
+    "/account/activity",
+];
 
 #[tokio::test]
 async fn the_start_leads_to_the_account_or_to_the_sign_in() {
@@ -382,4 +388,109 @@ async fn an_unreadable_form_is_refused_and_changes_nothing() {
     }
     assert_eq!(browser.cookie(SESSION_COOKIE), cookie);
     browser.open("/account").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_password_is_changed_on_its_page_and_what_is_wrong_stands_beside_its_field() {
+    let server = TestServer::start().await;
+    let (browser, other) = (signed_in(&server).await, signed_in(&server).await);
+    let change = async |current: &str, new: &str| {
+        let fields = [("current_password", current), ("new_password", new)];
+        browser.submit("/account/password", &fields).await
+    };
+    let page = change("wrong password", NEW_PASSWORD).await.expect(403);
+    assert!(
+        page.body.contains("current_password-problem\">This is not"),
+        "{}",
+        page.body
+    );
+    let page = change(SIGN_IN_PASSWORD, "short").await.expect(422);
+    assert!(
+        page.body
+            .contains("new_password-problem\">The password must"),
+        "{}",
+        page.body
+    );
+    let page = change(SIGN_IN_PASSWORD, "password1").await.expect(422);
+    assert!(
+        page.body.contains("id=\"new_password-problem\""),
+        "{}",
+        page.body
+    );
+    let done = change(SIGN_IN_PASSWORD, NEW_PASSWORD).await.expect(303);
+    let page = browser
+        .open(done.header("location").unwrap())
+        .await
+        .expect(200);
+    assert!(
+        page.body.contains("Your password is changed."),
+        "{}",
+        page.body
+    );
+    other.open("/account").await.expect(303);
+    server.browser().signs_in(ALICE, NEW_PASSWORD).await;
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_replaced_by_the_link_and_an_address_confirmed() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let fields = [("email", ALICE), ("password", SIGN_IN_PASSWORD)];
+    browser.submit("/register", &fields).await.expect(201);
+    let link = super::accounts::link(&server, ALICE, 1).await;
+    assert!(link.starts_with("/verify?token="), "{link}");
+    let page = browser.open(&link).await.expect(200);
+    let (_, token) = link.split_once('=').unwrap();
+    let user = async || {
+        server
+            .app()
+            .store()
+            .user_by_login(ALICE)
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    assert!(
+        user().await.email_verified_at.is_none(),
+        "opening the link does nothing"
+    );
+    let form = form_token(&page.body);
+    let confirm = [("token", token)];
+    browser
+        .submit_with("/verify", &form, &confirm)
+        .await
+        .expect(200);
+    assert!(user().await.email_verified_at.is_some());
+    let again = browser
+        .submit_with("/verify", &form, &confirm)
+        .await
+        .expect(400);
+    assert!(again.body.contains("was used before"), "{}", again.body);
+    for address in [ALICE, "nobody@example.com"] {
+        let sent = browser
+            .submit("/forgot", &[("email", address)])
+            .await
+            .expect(202);
+        assert!(sent.body.contains("If this address has an account"));
+    }
+    let link = super::accounts::link(&server, ALICE, 2).await;
+    let (_, token) = link.split_once('=').unwrap();
+    let page = browser.open(&link).await.expect(200);
+    let form = form_token(&page.body);
+    let weak = [("token", token), ("password", "short")];
+    let page = browser
+        .submit_with("/reset", &form, &weak)
+        .await
+        .expect(422);
+    assert!(page.body.contains("id=\"password-problem\"") && page.body.contains(token));
+    let good = [("token", token), ("password", NEW_PASSWORD)];
+    browser
+        .submit_with("/reset", &form, &good)
+        .await
+        .expect(200);
+    browser
+        .submit_with("/reset", &form, &good)
+        .await
+        .expect(400);
+    browser.signs_in(ALICE, NEW_PASSWORD).await;
 }

@@ -8,6 +8,7 @@ use tokensmith_testkit::{
 use super::assert_alive;
 
 const ALICE: &str = "alice@example.com";
+const NEW_PASSWORD: &str = "seven purple anvils under rain";
 
 async fn signed_in(server: &TestServer) -> Browser {
     let browser = server.browser();
@@ -134,7 +135,7 @@ async fn row_198_a_forged_form_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn row_200_the_cookie_changes_at_the_sign_in_and_the_old_one_opens_nothing() {
+async fn row_200_the_cookie_changes_with_sign_in_and_password_and_the_old_one_opens_nothing() {
     let server = TestServer::start().await;
     server.registered(ALICE).await;
     let browser = server.browser();
@@ -144,6 +145,20 @@ async fn row_200_the_cookie_changes_at_the_sign_in_and_the_old_one_opens_nothing
     let after = browser.cookie(SESSION_COOKIE).unwrap();
     assert_ne!(before, after);
     for (cookie, status) in [(&before, 303), (&after, 200)] {
+        let thief = server.browser();
+        thief.set_cookie(SESSION_COOKIE, cookie);
+        thief.open("/account").await.expect(status);
+    }
+    let fields = [
+        ("current_password", SIGN_IN_PASSWORD),
+        ("new_password", NEW_PASSWORD),
+    ];
+    browser
+        .submit("/account/password", &fields)
+        .await
+        .expect(303);
+    let newest = browser.cookie(SESSION_COOKIE).unwrap();
+    for (cookie, status) in [(&after, 303), (&newest, 200)] {
         let thief = server.browser();
         thief.set_cookie(SESSION_COOKIE, cookie);
         thief.open("/account").await.expect(status);
@@ -228,11 +243,19 @@ async fn row_204_the_cookie_of_an_ended_session_opens_nothing() {
 async fn every_page(server: &TestServer) -> Vec<Answer> {
     let (visitor, browser) = (server.browser(), alice(server).await);
     let mut pages = Vec::new();
-    for path in ["/sign-in", "/register", "/account"] {
+    for path in [
+        "/sign-in",
+        "/register",
+        "/forgot",
+        "/reset",
+        "/verify",
+        "/account",
+    ] {
         pages.push(visitor.open(path).await);
     }
     for path in [
         "/account",
+        "/account/password",
         "/account/devices",
         "/account/activity",
         "/sign-in",
@@ -316,5 +339,27 @@ async fn row_206_pages_keep_other_sites_and_inline_code_out() {
             .unwrap()
             .starts_with("max-age=")
     );
+    assert_alive(&server).await;
+}
+
+#[tokio::test]
+async fn row_244_a_links_token_stays_in_its_form() {
+    let server = TestServer::start().await;
+    let token = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE";
+    for path in ["/reset", "/verify"] {
+        let page = server
+            .browser()
+            .open(&format!("{path}?token={token}"))
+            .await
+            .expect(200);
+        let field = format!("<input type=\"hidden\" name=\"token\" value=\"{token}\">");
+        assert!(page.body.contains(&field), "{}", page.body);
+        assert_eq!(page.body.matches(token).count(), 1, "{}", page.body);
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        for (_, value) in &page.headers {
+            assert!(!value.to_str().unwrap().contains(token));
+        }
+    }
     assert_alive(&server).await;
 }
