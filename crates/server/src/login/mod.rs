@@ -13,6 +13,9 @@ use http::{HeaderMap, StatusCode};
 use tokensmith_oauth2::Secret;
 use tokensmith_store::{AuditEvent, Authentication, PasswordHash, UpgradePasswordHash, User};
 
+pub(crate) use self::second_factor::{
+    FinishedSignIn, PasskeySignIn, SecondFactorRequest, end, end_by_passkey,
+};
 pub use self::{
     reauthenticate::reauthenticate,
     request::LoginRequest,

@@ -17,19 +17,29 @@ use crate::{
     error::{ApiError, ApiJson, no_store},
     mfa::{self, PasskeyAnswer, Proof},
     session::{self, Begun, SignIn, pending},
-    token::UserTokens,
+    token::{UserSubject, UserTokens},
 };
 
 /// The body of the second half: a code, or a passkey's answer.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct SecondFactorRequest {
     #[schema(value_type = String)]
-    pre_auth_token: Secret,
+    pub(crate) pre_auth_token: Secret,
     #[schema(value_type = Option<String>)]
-    code: Option<Secret>,
-    passkey: Option<PasskeyAnswer>,
+    pub(crate) code: Option<Secret>,
+    pub(crate) passkey: Option<PasskeyAnswer>,
     #[serde(default)]
-    remember_device: bool,
+    pub(crate) remember_device: bool,
+}
+
+/// A sign-in of two factors that came to its end.
+pub(crate) struct FinishedSignIn {
+    pub(crate) user: User,
+    pub(crate) subject: UserSubject,
+    /// What this device is remembered by from now on.
+    pub(crate) device_token: Option<Secret>,
+    /// Shown this once.
+    pub(crate) recovery_codes: Vec<String>,
 }
 
 /// The tokens, and what is shown this once.
@@ -63,30 +73,49 @@ pub async fn second_factor(
     headers: HeaderMap,
     ApiJson(request): ApiJson<SecondFactorRequest>,
 ) -> Result<Response, ApiError> {
+    let ended = end(&app, &request, &headers, &context).await?;
+    let finished = Finished {
+        tokens: session::tokens(&app, ended.subject, &context).await?,
+        device_token: ended.device_token.map(|secret| secret.expose().to_owned()),
+        recovery_codes: ended.recovery_codes,
+    };
+    Ok(finished.into_response())
+}
+
+/// Ends a sign-in that waits for a second factor, with a session.
+///
+/// # Errors
+/// As [`second_factor`].
+pub(crate) async fn end(
+    app: &App,
+    request: &SecondFactorRequest,
+    headers: &HeaderMap,
+    context: &RequestContext,
+) -> Result<FinishedSignIn, ApiError> {
     let (token, purpose) = (&request.pre_auth_token, PendingPurpose::SecondFactor);
-    let waiting = pending::waiting(&app, token, purpose, &context).await?;
-    let user = account(&app, waiting.user_id.as_ref()).await?;
-    let shown = shown(&app, &user, &request, &waiting.challenge, &context).await?;
-    let waiting = pending::redeem(&app, token, purpose, &context).await?;
+    let waiting = pending::waiting(app, token, purpose, context).await?;
+    let user = account(app, waiting.user_id.as_ref()).await?;
+    let shown = shown(app, &user, request, &waiting.challenge, context).await?;
+    let waiting = pending::redeem(app, token, purpose, context).await?;
     let first = waiting.authentication.ok_or_else(pending::over)?;
     let sign_in = SignIn {
         user: &user,
         org: waiting.org_id.as_ref(),
         authentication: &first.and(shown.method, context.now),
         device: None,
-        headers: &headers,
+        headers,
     };
-    let tokens = finish(&app, sign_in, &context).await?;
+    let subject = finish(app, sign_in, context).await?;
     let device_token = match request.remember_device {
-        true => Some(session::remember_device(&app, &user.id, &context).await?),
+        true => Some(session::remember_device(app, &user.id, context).await?),
         false => None,
     };
-    let finished = Finished {
-        tokens,
-        device_token: device_token.map(|secret| secret.expose().to_owned()),
+    Ok(FinishedSignIn {
+        user,
+        subject,
+        device_token,
         recovery_codes: shown.recovery_codes,
-    };
-    Ok(finished.into_response())
+    })
 }
 
 struct Shown {
@@ -127,9 +156,9 @@ async fn shown(
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct PasskeySignIn {
     #[schema(value_type = String)]
-    pre_auth_token: Secret,
-    passkey: PasskeyAnswer,
-    org_id: Option<OrganizationId>,
+    pub(crate) pre_auth_token: Secret,
+    pub(crate) passkey: PasskeyAnswer,
+    pub(crate) org_id: Option<OrganizationId>,
 }
 
 /// `POST /api/auth/passkeys/sign-in`: its authenticator must have verified the user.
@@ -143,33 +172,53 @@ pub async fn by_passkey(
     headers: HeaderMap,
     ApiJson(request): ApiJson<PasskeySignIn>,
 ) -> Result<UserTokens, ApiError> {
+    let ended = end_by_passkey(&app, &request, &headers, &context).await?;
+    session::tokens(&app, ended.subject, &context).await
+}
+
+/// Signs in by a passkey alone, with a session.
+///
+/// # Errors
+/// As [`by_passkey`].
+pub(crate) async fn end_by_passkey(
+    app: &App,
+    request: &PasskeySignIn,
+    headers: &HeaderMap,
+    context: &RequestContext,
+) -> Result<FinishedSignIn, ApiError> {
     let (token, purpose) = (&request.pre_auth_token, PendingPurpose::Passkey);
-    let waiting = pending::redeem(&app, token, purpose, &context).await?;
+    let waiting = pending::redeem(app, token, purpose, context).await?;
     let answer = &request.passkey;
-    let signed = mfa::assert(&app, None, answer, &waiting.challenge, &context).await?;
+    let signed = mfa::assert(app, None, answer, &waiting.challenge, context).await?;
     if !signed.is_two_factors() {
         let sentence = "The passkey must verify you by itself, for instance by a PIN.";
         return Err(ApiError::unauthorized("user_not_verified", sentence));
     }
-    let user = account(&app, Some(&signed.user_id)).await?;
+    let user = account(app, Some(&signed.user_id)).await?;
     let sign_in = SignIn {
         user: &user,
         org: request.org_id.as_ref(),
         authentication: &Authentication::passkey(context.now),
         device: None,
-        headers: &headers,
+        headers,
     };
-    finish(&app, sign_in, &context).await
+    let subject = finish(app, sign_in, context).await?;
+    Ok(FinishedSignIn {
+        user,
+        subject,
+        device_token: None,
+        recovery_codes: Vec::new(),
+    })
 }
 
 /// A sign-in of two factors, to its end.
-pub(super) async fn finish(
+async fn finish(
     app: &App,
     sign_in: SignIn<'_>,
     context: &RequestContext,
-) -> Result<UserTokens, ApiError> {
+) -> Result<UserSubject, ApiError> {
     match session::begin(app, sign_in, context).await? {
-        Begun::Session(subject) => session::tokens(app, subject, context).await,
+        Begun::Session(subject) => Ok(subject),
         Begun::Pending(_) => Err(pending::over()),
     }
 }

@@ -14,7 +14,9 @@ pub use codes::{regenerate, remaining, status};
 pub use passkey::{
     PasskeyAnswer, add, add_options, answer_options, assert, list, remove, rename, sign_in_options,
 };
+pub(crate) use passkey::{begin_sign_in as begin_passkey_sign_in, question_to};
 pub use prove::{Proof, prove};
+pub(crate) use totp_setup::{Setup, enrolment};
 pub use totp_setup::{disable, enrol, enrolled, setup, verify};
 
 /// What it adds to the document of the API.

@@ -53,16 +53,15 @@ impl TotpSecret {
     pub(super) fn base32(&self) -> String {
         base32(&self.0)
     }
+}
 
-    /// What the QR code holds, as authenticator apps read it.
-    pub(super) fn uri(&self, issuer: &str, account: &str) -> String {
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let (issuer, account) = (encoded(issuer), encoded(account));
-        let secret = self.base32();
-        format!(
-            "otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={STEP_SECONDS}"
-        )
-    }
+/// What the QR code holds, as authenticator apps read it: the secret as people type it, and whose it is where.
+pub(super) fn uri(secret: &str, issuer: &str, account: &str) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let (issuer, account) = (encoded(issuer), encoded(account));
+    format!(
+        "otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={STEP_SECONDS}"
+    )
 }
 
 /// Whether this text has the form of such a code.
@@ -144,7 +143,11 @@ mod tests {
 
     #[test]
     fn the_uri_names_issuer_and_account() {
-        let uri = TotpSecret::new(*SECRET).uri("auth.example.com", "a b@example.com");
+        let uri = super::uri(
+            &TotpSecret::new(*SECRET).base32(),
+            "auth.example.com",
+            "a b@example.com",
+        );
         assert_eq!(
             uri,
             "otpauth://totp/auth%2Eexample%2Ecom:a%20b%40example%2Ecom?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\

@@ -15,7 +15,7 @@ use super::{
     prove::{open, sealed_for, take_attempt, wrong},
     qr,
     recovery::RecoveryCodes,
-    totp::{SECRET_BYTES, TotpSecret},
+    totp::{self, SECRET_BYTES, TotpSecret},
 };
 use crate::{
     app::App,
@@ -29,10 +29,28 @@ use crate::{
 /// What an authenticator app reads.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = TotpSetup)]
-struct Setup {
-    secret: String,
+pub(crate) struct Setup {
+    pub(crate) secret: String,
     otpauth_uri: String,
-    qr_svg: String,
+    pub(crate) qr_svg: String,
+}
+
+impl Setup {
+    /// The same setup once more, by its secret as it was shown; `None` for a text that is none.
+    pub(crate) fn of(app: &App, user: &User, secret: &str) -> Option<Self> {
+        let is_letter = |byte: u8| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte);
+        let is_secret = secret.len() == SECRET_BYTES * 8 / 5 && secret.bytes().all(is_letter);
+        is_secret.then(|| Self::shown(app, user, secret))
+    }
+
+    fn shown(app: &App, user: &User, secret: &str) -> Self {
+        let otpauth_uri = totp::uri(secret, &app.config().issuer.host(), &user.email);
+        Self {
+            secret: secret.to_owned(),
+            qr_svg: qr::svg(&otpauth_uri).unwrap_or_default(),
+            otpauth_uri,
+        }
+    }
 }
 
 /// `POST /api/auth/2fa/setup`: the secret of a new authenticator app, with its QR code.
@@ -48,7 +66,7 @@ pub async fn setup(
     let caller = caller.user()?;
     session::recent(&app, &caller, &context).await?;
     let user = account(&app, &caller.user_id).await?;
-    set_up(&app, &user, &context).await
+    set_up(&app, &user, &context).await.map(unstored)
 }
 
 /// The body of a setup within a sign-in.
@@ -68,16 +86,28 @@ pub async fn enrol(
     context: RequestContext,
     ApiJson(request): ApiJson<EnrolRequest>,
 ) -> Result<Response, ApiError> {
-    let (token, purpose) = (&request.pre_auth_token, PendingPurpose::SecondFactor);
-    let pending = pending::waiting(&app, token, purpose, &context).await?;
-    let user = account(&app, &pending.user_id.ok_or_else(pending::over)?).await?;
+    let setup = enrolment(&app, &request.pre_auth_token, &context).await?;
+    Ok(unstored(setup))
+}
+
+/// The secret of a new authenticator app, for a sign-in that needs one.
+///
+/// # Errors
+/// As [`enrol`].
+pub(crate) async fn enrolment(
+    app: &App,
+    token: &Secret,
+    context: &RequestContext,
+) -> Result<Setup, ApiError> {
+    let waiting = pending::waiting(app, token, PendingPurpose::SecondFactor, context).await?;
+    let user = account(app, &waiting.user_id.ok_or_else(pending::over)?).await?;
     if app.store().second_factors(&user.id, None).await?.exist() {
         return Err(already());
     }
-    set_up(&app, &user, &context).await
+    set_up(app, &user, context).await
 }
 
-async fn set_up(app: &App, user: &User, context: &RequestContext) -> Result<Response, ApiError> {
+async fn set_up(app: &App, user: &User, context: &RequestContext) -> Result<Setup, ApiError> {
     let secret = TotpSecret::new(app.entropy().bytes::<SECRET_BYTES>());
     let sealing = app.keys().sealing();
     let sealed = sealing.seal(secret.bytes(), sealed_for(&user.id).as_bytes());
@@ -89,13 +119,7 @@ async fn set_up(app: &App, user: &User, context: &RequestContext) -> Result<Resp
     if !app.store().write(put).await? {
         return Err(already());
     }
-    let issuer = app.config().issuer.host();
-    let otpauth_uri = secret.uri(&issuer, &user.email);
-    Ok(unstored(Setup {
-        secret: secret.base32(),
-        qr_svg: qr::svg(&otpauth_uri).unwrap_or_default(),
-        otpauth_uri,
-    }))
+    Ok(Setup::shown(app, user, &secret.base32()))
 }
 
 /// The body of a confirmation.

@@ -1,4 +1,4 @@
-//! What pages load beside themselves: one style sheet, one icon, and a style sheet for each colour. Their names hold
+//! What pages load beside themselves: one style sheet, one icon, one script, and a style sheet for each colour. Their names hold
 //! their hash, so browsers keep them for good.
 
 use std::sync::LazyLock;
@@ -27,6 +27,10 @@ static ICON: LazyLock<Asset> = LazyLock::new(|| {
     let text = include_str!("../../templates/icon.svg");
     Asset::new("icon", "svg", "image/svg+xml", text)
 });
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("../../templates/passkey.js");
+    Asset::new("passkey", "js", "text/javascript; charset=utf-8", text)
+});
 
 impl Asset {
     fn new(stem: &str, ending: &str, media_type: &'static str, text: &'static str) -> Self {
@@ -53,6 +57,11 @@ pub(crate) fn icon_path() -> String {
     format!("/assets/{}", ICON.name)
 }
 
+/// Path of the script that asks for passkeys.
+pub(crate) fn script_path() -> String {
+    format!("/assets/{}", SCRIPT.name)
+}
+
 /// Path of the style sheet of a colour.
 pub(super) fn colour_path(colour: Colour) -> String {
     format!("/assets/colour-{}.css", colour.hex())
@@ -63,7 +72,7 @@ pub(super) async fn asset(
     State(_): State<App>,
     Path(name): Path<String>,
 ) -> Result<Response, PageError> {
-    for asset in [&*STYLE, &*ICON] {
+    for asset in [&*STYLE, &*ICON, &*SCRIPT] {
         if asset.name == name {
             return Ok(for_good(asset.media_type, asset.text.to_owned()));
         }

@@ -12,9 +12,11 @@ const SESSION: &str = "__Host-tokensmith-session";
 const LANGUAGE: &str = "__Host-tokensmith-language";
 /// 256 bits, base64url.
 const SECRET_LENGTH: usize = 43;
+const DEVICE: &str = "__Host-tokensmith-device";
 const YEAR_SECONDS: u64 = 365 * 86_400;
 
-/// The secret by which a browser is known: of a session when the store knows its digest, else only of a visitor.
+/// The secret by which a browser is known: of a session when the store knows its digest, of a sign-in that waits, else
+/// only of a visitor.
 #[derive(Clone)]
 pub(crate) struct BrowserSecret(Secret);
 
@@ -24,10 +26,17 @@ impl BrowserSecret {
     }
 
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let is_character = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
-        let text = read(headers, SESSION)?;
-        let is_one = text.len() == SECRET_LENGTH && text.bytes().all(is_character);
-        is_one.then(|| Self(Secret::from(text)))
+        secret(headers, SESSION).map(Self)
+    }
+
+    /// A browser whose sign-in waits under this secret.
+    pub(super) fn waiting(token: &Secret) -> Self {
+        Self(token.clone())
+    }
+
+    /// What may name a sign-in that waits.
+    pub(super) fn secret(&self) -> &Secret {
+        &self.0
     }
 
     pub(super) fn digest(&self) -> CookieDigest {
@@ -47,6 +56,15 @@ impl BrowserSecret {
     }
 }
 
+/// What a remembered device holds.
+pub(super) fn device(headers: &HeaderMap) -> Option<Secret> {
+    secret(headers, DEVICE)
+}
+
+pub(super) fn set_device(secret: &Secret, seconds: u64) -> HeaderValue {
+    set(DEVICE, secret.expose(), Some(seconds))
+}
+
 /// The tag of the language that was chosen before.
 pub(super) fn language(headers: &HeaderMap) -> Option<&str> {
     read(headers, LANGUAGE)
@@ -54,6 +72,13 @@ pub(super) fn language(headers: &HeaderMap) -> Option<&str> {
 
 pub(super) fn set_language(tag: &'static str) -> HeaderValue {
     set(LANGUAGE, tag, Some(YEAR_SECONDS))
+}
+
+fn secret(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    let is_character = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    let text = read(headers, name)?;
+    let is_one = text.len() == SECRET_LENGTH && text.bytes().all(is_character);
+    is_one.then(|| Secret::from(text))
 }
 
 fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -78,6 +78,9 @@ fn other_languages(viewer: &Viewer) -> Vec<OtherLanguage> {
         rest.push_str("&next=");
         rest.push_str(viewer.next);
     }
+    if viewer.keeps {
+        rest.push_str("&keep=yes");
+    }
     let others = Language::ALL.into_iter();
     others
         .filter(|language| *language != viewer.language)

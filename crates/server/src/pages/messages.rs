@@ -31,6 +31,36 @@ messages! {
     remember: "Keep me signed in on this device", "Auf diesem Gerät angemeldet bleiben", "Rester connecté sur cet appareil";
     no_account: "No account yet?", "Noch kein Konto?", "Pas encore de compte ?";
     create_one: "Create one", "Konto anlegen", "Créer un compte";
+    sign_in_over: "That took too long. Sign in again.", "Das hat zu lange gedauert. Melden Sie sich noch einmal an.", "Cela a pris trop de temps. Connectez-vous à nouveau.";
+    sign_in_again: "Start again", "Von vorn beginnen", "Recommencer";
+    sign_in_by_password: "Sign in with a password", "Mit Passwort anmelden", "Se connecter avec un mot de passe";
+
+    // Second factor.
+    factor: "Confirm it is you", "Bestätigen Sie, dass Sie es sind", "Confirmez que c’est bien vous";
+    factor_lead: "Your account is protected by a second step.", "Ihr Konto ist durch einen zweiten Schritt geschützt.", "Votre compte est protégé par une seconde étape.";
+    factor_code: "Security code", "Sicherheitscode", "Code de sécurité";
+    factor_hint: "Six digits from your authenticator app, or one of your recovery codes.", "Sechs Ziffern aus Ihrer Authenticator-App oder einer Ihrer Wiederherstellungscodes.", "Six chiffres de votre application d’authentification, ou l’un de vos codes de secours.";
+    factor_hint_recovery: "One of your recovery codes.", "Einer Ihrer Wiederherstellungscodes.", "L’un de vos codes de secours.";
+    factor_remember: "Do not ask again on this device", "Auf diesem Gerät nicht mehr fragen", "Ne plus demander sur cet appareil";
+    factor_refused: "This code is wrong, too old, or was used before.", "Dieser Code ist falsch, zu alt oder schon benutzt.", "Ce code est incorrect, trop ancien ou déjà utilisé.";
+    code_missing: "Enter a code.", "Geben Sie einen Code ein.", "Saisissez un code.";
+    passkey_use: "Use a passkey", "Passkey verwenden", "Utiliser une clé d’accès";
+    passkey_sign_in: "Sign in with a passkey", "Mit Passkey anmelden", "Se connecter avec une clé d’accès";
+    passkey_lead: "Your device asks for your finger, your face or its PIN.", "Ihr Gerät fragt nach Finger, Gesicht oder PIN.", "Votre appareil demande votre doigt, votre visage ou son code PIN.";
+    passkey_failed: "No passkey answered. Try again, or choose another way.", "Kein Passkey hat geantwortet. Versuchen Sie es noch einmal oder wählen Sie einen anderen Weg.", "Aucune clé d’accès n’a répondu. Réessayez ou choisissez un autre moyen.";
+    passkey_refused: "The passkey was not accepted. Begin again.", "Der Passkey wurde nicht angenommen. Beginnen Sie noch einmal.", "La clé d’accès n’a pas été acceptée. Recommencez.";
+    passkey_unverified: "This passkey must verify you by itself, for instance by a PIN. Sign in with your password.", "Dieser Passkey muss Sie selbst prüfen, etwa durch eine PIN. Melden Sie sich mit Ihrem Passwort an.", "Cette clé d’accès doit vous vérifier elle-même, par exemple par un code PIN. Connectez-vous avec votre mot de passe.";
+    passkey_malformed: "The browser sent no passkey. This needs JavaScript.", "Der Browser hat keinen Passkey gesendet. Dafür ist JavaScript nötig.", "Le navigateur n’a pas envoyé de clé d’accès. JavaScript est nécessaire.";
+    enrol: "Set up a second step", "Zweiten Schritt einrichten", "Configurer une seconde étape";
+    enrol_lead: "This account needs a second step besides the password. All you need is an authenticator app.", "Dieses Konto braucht neben dem Passwort einen zweiten Schritt. Sie brauchen nur eine Authenticator-App.", "Ce compte exige une seconde étape en plus du mot de passe. Il suffit d’une application d’authentification.";
+    enrol_begin: "Set up now", "Jetzt einrichten", "Configurer maintenant";
+    enrol_scan: "Scan this picture with your authenticator app.", "Scannen Sie dieses Bild mit Ihrer Authenticator-App.", "Scannez cette image avec votre application d’authentification.";
+    enrol_secret: "Or type this key into it:", "Oder tippen Sie diesen Schlüssel ein:", "Ou saisissez-y cette clé :";
+    enrol_code_hint: "The six digits that the app shows now.", "Die sechs Ziffern, die die App jetzt zeigt.", "Les six chiffres que l’application affiche maintenant.";
+    enrol_confirm: "Confirm and sign in", "Bestätigen und anmelden", "Confirmer et se connecter";
+    recovery_codes: "Keep these recovery codes", "Bewahren Sie diese Wiederherstellungscodes auf", "Conservez ces codes de secours";
+    recovery_codes_lead: "If you lose your phone, each of them signs you in once. They are shown only now.", "Wenn Sie Ihr Telefon verlieren, meldet jeder davon Sie einmal an. Sie werden nur jetzt gezeigt.", "Si vous perdez votre téléphone, chacun vous connecte une fois. Ils ne s’affichent que maintenant.";
+    recovery_codes_kept: "I have kept them", "Ich habe sie aufbewahrt", "Je les ai conservés";
 
     // Registration.
     register: "Create your account", "Konto anlegen", "Créer un compte";
@@ -162,6 +192,12 @@ impl Messages {
             "password_breached" => self.password_breached,
             "password_weak" => self.password_weak,
             "proof_refused" | "proof_malformed" => self.proof_refused,
+            "second_factor_refused" => self.factor_refused,
+            "code_missing" => self.code_missing,
+            "passkey_refused" => self.passkey_refused,
+            "user_not_verified" => self.passkey_unverified,
+            "passkey_malformed" => self.passkey_malformed,
+            "sign_in_over" => self.sign_in_over,
             "rate_limited" => self.rate_limited,
             "unavailable" => self.unavailable,
             "page_forged" => self.forged,

@@ -1,4 +1,5 @@
-//! The pages people see: sign-in, registration and the account. Plain forms, no script, nothing from another site.
+//! The pages people see: sign-in, registration and the account. Plain forms, nothing from another site,
+//! and one script, without which passkeys cannot be asked.
 //! What a page does is what the JSON API does: both call the same functions.
 
 mod account;
@@ -8,6 +9,7 @@ mod brand;
 mod colour;
 mod cookie;
 mod devices;
+mod enrol;
 mod field;
 mod form;
 mod frame;
@@ -15,9 +17,11 @@ mod language;
 mod messages;
 mod next;
 mod notice;
+mod passkey;
 mod password;
 mod recover;
 mod register;
+mod second_factor;
 mod sign_in;
 mod viewer;
 mod when;
@@ -32,6 +36,15 @@ pub(crate) fn routes(app: &App) -> Router<App> {
     Router::new()
         .route("/", get(account::start))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route(
+            "/sign-in/code",
+            get(second_factor::show).post(second_factor::end),
+        )
+        .route("/sign-in/enrol", get(enrol::show).post(enrol::enrol))
+        .route(
+            "/sign-in/passkey",
+            get(passkey::show).post(passkey::sign_in),
+        )
         .route("/sign-out", post(sign_in::sign_out))
         .route("/register", get(register::show).post(register::register))
         .route("/forgot", get(recover::show_forgot).post(recover::forgot))

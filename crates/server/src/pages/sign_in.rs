@@ -9,11 +9,11 @@ use http::StatusCode;
 use tokensmith_store::{Authentication, EndSession, SessionId, SetBrowserCookie, User};
 
 use super::{
-    cookie::BrowserSecret,
+    cookie::{self, BrowserSecret},
     field::{Field, blame},
     form::{PageForm, field, secret_field},
     frame::{Frame, page},
-    next,
+    next, second_factor,
     viewer::Viewer,
 };
 use crate::{
@@ -63,11 +63,19 @@ impl SignInPage {
 }
 
 /// `GET /sign-in`
-pub(super) async fn show(State(app): State<App>, viewer: Viewer) -> Result<Response, PageError> {
+pub(super) async fn show(
+    State(app): State<App>,
+    viewer: Viewer,
+    uri: http::Uri,
+) -> Result<Response, PageError> {
     if viewer.signed_in.is_some() {
         return Ok(viewer.answer(Redirect::to(viewer.next)));
     }
-    page(&viewer, StatusCode::OK, &SignInPage::new(&app, &viewer))
+    let mut shown = SignInPage::new(&app, &viewer);
+    if uri.query() == Some("over=yes") {
+        shown.problem = shown.frame.t.sign_in_over;
+    }
+    page(&viewer, StatusCode::OK, &shown)
 }
 
 /// `POST /sign-in`
@@ -82,33 +90,45 @@ pub(super) async fn sign_in(
         email: field(&form, "email")?.to_owned(),
         password: secret_field(&form, "password")?,
         code: None,
-        device_token: None,
+        device_token: cookie::device(&viewer.headers),
         org_id: org,
     };
     let remembers = form.has("remember");
-    match signed_in(&app, &viewer, &request).await {
-        Ok((user, session)) => {
-            let secret = open_browser(&app, &viewer, &user, session).await?;
-            let settings = app.config();
-            let life = settings.session.lifetime;
-            let life = life
-                .unwrap_or(settings.tokens.refresh_token_lifetime)
-                .as_secs();
-            let cookie = secret.set(remembers.then_some(life));
-            let mut response = Redirect::to(viewer.next).into_response();
-            let headers = response.headers_mut();
-            headers.append(http::header::SET_COOKIE, cookie);
-            Ok(response)
+    match begun(&app, &viewer, &request).await {
+        Ok((user, Begun::Session(opened))) => {
+            welcomed(&app, &viewer, (&user, opened.session_id), remembers).await
+        }
+        Ok((_, Begun::Pending(pending))) => {
+            viewer.keeps = remembers;
+            Ok(second_factor::ask(&viewer, &pending))
         }
         Err(error) => refused(&app, &viewer, (request, remembers), error),
     }
 }
 
-async fn signed_in(
+/// The browser of a new session gets its cookie, and goes where it wanted to.
+pub(super) async fn welcomed(
+    app: &App,
+    viewer: &Viewer,
+    (user, session): (&User, SessionId),
+    keeps: bool,
+) -> Result<Response, PageError> {
+    let secret = open_browser(app, viewer, user, session).await?;
+    let settings = app.config();
+    let life = settings.session.lifetime;
+    let life = life.unwrap_or(settings.tokens.refresh_token_lifetime);
+    let mut response = Redirect::to(viewer.next).into_response();
+    let headers = response.headers_mut();
+    let cookie = secret.set(keeps.then_some(life.as_secs()));
+    headers.append(http::header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+async fn begun(
     app: &App,
     viewer: &Viewer,
     request: &LoginRequest,
-) -> Result<(User, SessionId), ApiError> {
+) -> Result<(User, Begun), ApiError> {
     let org = request.check()?;
     let context = &viewer.context;
     let user = login::by_password(app, &request.email, &request.password, context).await?;
@@ -116,20 +136,15 @@ async fn signed_in(
         user: &user,
         org: org.as_ref(),
         authentication: &Authentication::password(context.now),
-        device: None,
+        device: request.device_token.as_ref(),
         headers: &viewer.headers,
     };
-    match session::begin(app, proved, context).await? {
-        Begun::Session(opened) => Ok((user, opened.session_id)),
-        Begun::Pending(_) => {
-            let sentence = "This account needs a second factor, which this page cannot ask for.";
-            Err(ApiError::forbidden("second_factor_required", sentence))
-        }
-    }
+    let begun = session::begin(app, proved, context).await?;
+    Ok((user, begun))
 }
 
 /// Gives the browser of a new session its cookie; the visitor's value before is of no use any more.
-pub(super) async fn open_browser(
+async fn open_browser(
     app: &App,
     viewer: &Viewer,
     user: &User,
@@ -171,6 +186,17 @@ fn refused(
         shown.password.has_focus = true;
     }
     shown.login.value = request.email;
+    with_fields_of(error, page(viewer, StatusCode::OK, &shown)?)
+}
+
+/// A passkey was not taken: its challenge is used up, so the sign-in begins anew.
+pub(super) fn passkey_refused(
+    app: &App,
+    viewer: &Viewer,
+    error: ApiError,
+) -> Result<Response, PageError> {
+    let mut shown = SignInPage::new(app, viewer);
+    shown.problem = shown.frame.t.refusal(error.refusal());
     with_fields_of(error, page(viewer, StatusCode::OK, &shown)?)
 }
 

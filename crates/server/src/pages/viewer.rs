@@ -34,6 +34,8 @@ pub(crate) struct Viewer {
     pub(crate) asked_org: Option<OrganizationId>,
     /// Where to go after the sign-in.
     pub(crate) next: &'static str,
+    /// Whether the sign-in is to outlive the browser.
+    pub(crate) keeps: bool,
     pub(crate) secret: BrowserSecret,
     is_new: bool,
     chose_language: bool,
@@ -73,6 +75,7 @@ impl FromRequestParts<App> for Viewer {
             path: parts.uri.path().to_owned(),
             asked_org,
             next: next::page(first("next")),
+            keeps: query.has("keep"),
             secret: known.unwrap_or_else(|| BrowserSecret::new(app.entropy())),
             headers: parts.headers.clone(),
             chose_language: asked.is_some(),

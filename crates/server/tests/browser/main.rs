@@ -8,8 +8,10 @@
 
 mod webdriver;
 
-use serde_json::Value;
-use tokensmith_testkit::{SIGN_IN_PASSWORD, TestServer};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokensmith_testkit::{AuthenticatorApp, SIGN_IN_PASSWORD, TestServer};
 
 use webdriver::{END, Window};
 
@@ -93,6 +95,103 @@ async fn another_device_is_signed_out_by_keyboard_alone() {
     let text = window.text().await;
     assert!(text.contains("All other devices are signed out."), "{text}");
     assert!(text.contains("You are signed in nowhere else."), "{text}");
+}
+
+/// Types name and password.
+async fn give_password(window: &Window) {
+    window.go("/sign-in").await;
+    window.fill("E-mail address or username", ALICE).await;
+    window.fill("Password", SIGN_IN_PASSWORD).await;
+    window.choose("Sign in").await;
+}
+
+#[tokio::test]
+async fn a_second_step_is_set_up_and_taken_by_keyboard_alone() {
+    let server =
+        TestServer::start_with(|config| config.session.second_factor_required = true).await;
+    server.registered(ALICE).await;
+    let window = window(&server).await;
+    give_password(&window).await;
+    assert_eq!(window.path().await, "/sign-in/enrol?next=/account&keep=yes");
+    look(&window, "enrol").await;
+    window.choose("Set up now").await;
+    look(&window, "enrol-scan").await;
+    let secret = window.run("return document.querySelector('[name=secret]').value");
+    let app = AuthenticatorApp::typed(secret.await.as_str().unwrap());
+    window.fill("Security code", "000000").await;
+    window.choose("Confirm and sign in").await;
+    assert!(window.text().await.contains("This code is wrong"));
+    let code = app.code(server.now());
+    // What was wrong has the focus.
+    window.press(&code).await;
+    window.choose("Confirm and sign in").await;
+    look(&window, "recovery-codes").await;
+    window.choose("I have kept them").await;
+    assert_eq!(window.path().await, "/account");
+    window.choose("Sign out").await;
+
+    server.advance(Duration::from_secs(30));
+    give_password(&window).await;
+    assert_eq!(window.path().await, "/sign-in/code?next=/account&keep=yes");
+    look(&window, "code").await;
+    window.fill("Security code", "000000").await;
+    window.choose("Sign in").await;
+    look(&window, "code-refused").await;
+    window.press(&app.code(server.now())).await;
+    window.tab_to("Do not ask again on this device").await;
+    window.press(" ").await;
+    window.choose("Sign in").await;
+    assert_eq!(window.path().await, "/account");
+    window.choose("Sign out").await;
+    give_password(&window).await;
+    assert_eq!(window.path().await, "/account", "this device is remembered");
+}
+
+#[tokio::test]
+async fn a_passkey_is_a_second_step_and_signs_in_alone() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let window = window(&server).await;
+    let authenticator = json!({"protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+        "hasUserVerification": true, "isUserConsenting": true, "isUserVerified": true});
+    let authenticator = window.post("/webauthn/authenticator", authenticator).await;
+    let begun = alice.post("/api/auth/passkeys/options", json!({})).await;
+    let begun = begun.expect(200);
+    window.go("/sign-in").await;
+    let script = format!(
+        "const done = arguments[arguments.length - 1];
+        const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON({});
+        navigator.credentials.create({{publicKey}}).then(made => done(JSON.parse(JSON.stringify(made))), error => done(String(error)))",
+        begun.json()["publicKey"]
+    );
+    let passkey = window.run_until_done(&script).await;
+    let body = json!({"ceremony_token": begun.text("ceremony_token"), "name": "Laptop", "passkey": passkey});
+    alice.post("/api/auth/passkeys", body).await.expect(201);
+
+    give_password(&window).await;
+    look(&window, "code-passkey").await;
+    window.choose("Use a passkey").await;
+    assert_eq!(window.path().await, "/account");
+    window.choose("Sign out").await;
+
+    window.choose("Sign in with a passkey").await;
+    look(&window, "passkey").await;
+    window.choose("Use a passkey").await;
+    assert_eq!(window.path().await, "/account");
+    window.choose("Sign out").await;
+
+    // Who cannot be verified is told, and may try another way.
+    let path = format!(
+        "/webauthn/authenticator/{}/uv",
+        authenticator.as_str().unwrap()
+    );
+    window.post(&path, json!({"isUserVerified": false})).await;
+    window.choose("Sign in with a passkey").await;
+    window.press_on("Use a passkey").await;
+    window.shows("No passkey answered.").await;
+    look(&window, "passkey-failed").await;
+    window.choose("Sign in with a password").await;
+    assert_eq!(window.path().await, "/sign-in");
 }
 
 #[tokio::test]

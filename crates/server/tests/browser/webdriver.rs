@@ -169,6 +169,23 @@ impl Window {
         panic!("{name} leads nowhere");
     }
 
+    /// Goes to a button and presses Enter, for what stays on the page.
+    pub(crate) async fn press_on(&self, name: &str) {
+        self.tab_to(name).await;
+        self.press(ENTER).await;
+    }
+
+    /// Waits until the page shows this text.
+    pub(crate) async fn shows(&self, text: &str) {
+        for _ in 0..500 {
+            if self.text().await.contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{text} is not there: {}", self.text().await);
+    }
+
     /// The text of the page.
     pub(crate) async fn text(&self) -> String {
         let text = self.run("return document.body.innerText").await;

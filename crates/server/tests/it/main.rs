@@ -29,6 +29,7 @@ mod mtls;
 mod openapi;
 mod orgs;
 mod pages;
+mod pages_factors;
 mod refresh;
 mod register;
 mod revocation_feed;

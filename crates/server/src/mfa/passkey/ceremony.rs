@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokensmith_oauth2::Secret;
-use tokensmith_store::{Passkey, PendingPurpose};
+use tokensmith_store::{Passkey, PendingPurpose, PendingSignIn};
 
 use super::encoded;
 use crate::{
@@ -36,9 +36,10 @@ pub async fn sign_in_options(
     State(app): State<App>,
     context: RequestContext,
 ) -> Result<Response, ApiError> {
-    let waiting = pending::new(&app, PendingPurpose::Passkey, &context);
-    let public_key = request(&app, &waiting.challenge, &[], "required");
-    let pre_auth_token = pending::wait(&app, waiting, &context).await?;
+    let pre_auth_token = begin_sign_in(&app, &context).await?;
+    let purpose = PendingPurpose::Passkey;
+    let waiting = pending::waiting(&app, &pre_auth_token, purpose, &context).await?;
+    let public_key = question_to(&app, &waiting).await?;
     Ok(super::super::codes::unstored(Options {
         pre_auth_token,
         public_key,
@@ -65,13 +66,32 @@ pub async fn answer_options(
 ) -> Result<Response, ApiError> {
     let (token, purpose) = (asked.pre_auth_token, PendingPurpose::SecondFactor);
     let waiting = pending::waiting(&app, &token, purpose, &context).await?;
-    let user = waiting.user_id.ok_or_else(pending::over)?;
-    let passkeys = app.store().passkeys(&user).await?;
-    let public_key = request(&app, &waiting.challenge, &passkeys, "preferred");
+    let public_key = question_to(&app, &waiting).await?;
     Ok(super::super::codes::unstored(Options {
         pre_auth_token: token,
         public_key,
     }))
+}
+
+/// Begins a sign-in by a passkey alone, and gives the secret that names it.
+///
+/// # Errors
+/// 503.
+pub(crate) async fn begin_sign_in(app: &App, context: &RequestContext) -> Result<Secret, ApiError> {
+    let waiting = pending::new(app, PendingPurpose::Passkey, context);
+    pending::wait(app, waiting, context).await
+}
+
+/// What a passkey must sign to end this sign-in: one of its user's, or whichever there is when nobody is named yet.
+///
+/// # Errors
+/// 503.
+pub(crate) async fn question_to(app: &App, waiting: &PendingSignIn) -> Result<Value, ApiError> {
+    let Some(user) = &waiting.user_id else {
+        return Ok(request(app, &waiting.challenge, &[], "required"));
+    };
+    let passkeys = app.store().passkeys(user).await?;
+    Ok(request(app, &waiting.challenge, &passkeys, "preferred"))
 }
 
 /// `PublicKeyCredentialRequestOptionsJSON`.

@@ -18,6 +18,7 @@ use self::signed::{Expected, Refusal};
 use crate::{app::App, context::RequestContext, error::ApiError};
 
 pub use ceremony::{answer_options, sign_in_options};
+pub(crate) use ceremony::{begin_sign_in, question_to};
 pub use owned::{add, add_options, list, remove, rename};
 
 /// What `navigator.credentials` gave, by its `toJSON()`. Members that are not needed are not read.
@@ -127,6 +128,16 @@ async fn found(
 }
 
 impl PasskeyAnswer {
+    /// Reads the JSON that a page's form holds.
+    ///
+    /// # Errors
+    /// 422.
+    pub(crate) fn read(json: &str) -> Result<Self, ApiError> {
+        let sentence = "The browser sent no answer of a passkey.";
+        serde_json::from_str(json)
+            .map_err(|_| ApiError::unprocessable("passkey_malformed", sentence))
+    }
+
     fn assertion(
         &self,
         expected: &Expected<'_>,

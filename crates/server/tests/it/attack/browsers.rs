@@ -5,7 +5,7 @@ use tokensmith_testkit::{
     Answer, Browser, SESSION_COOKIE, SIGN_IN_PASSWORD, TestServer, form_token,
 };
 
-use super::assert_alive;
+use super::{assert_alive, second_factors::with_app};
 
 const ALICE: &str = "alice@example.com";
 const NEW_PASSWORD: &str = "seven purple anvils under rain";
@@ -159,6 +159,28 @@ async fn row_200_the_cookie_changes_with_sign_in_and_password_and_the_old_one_op
         .expect(303);
     let newest = browser.cookie(SESSION_COOKIE).unwrap();
     for (cookie, status) in [(&after, 303), (&newest, 200)] {
+        let thief = server.browser();
+        thief.set_cookie(SESSION_COOKIE, cookie);
+        thief.open("/account").await.expect(status);
+    }
+    // Between the two factors the cookie opens nothing, and it changes with the second one.
+    let carol = server.user("carol").await;
+    let (app, _) = with_app(&server, &carol).await;
+    let browser = server.browser();
+    let fields = [
+        ("email", carol.email.as_str()),
+        ("password", SIGN_IN_PASSWORD),
+    ];
+    browser.submit("/sign-in", &fields).await.expect(303);
+    let half = browser.cookie(SESSION_COOKIE).unwrap();
+    browser.open("/account").await.expect(303);
+    let code = app.code(server.now());
+    browser
+        .submit("/sign-in/code", &[("code", &code)])
+        .await
+        .expect(303);
+    let whole = browser.cookie(SESSION_COOKIE).unwrap();
+    for (cookie, status) in [(&half, 303), (&whole, 200)] {
         let thief = server.browser();
         thief.set_cookie(SESSION_COOKIE, cookie);
         thief.open("/account").await.expect(status);
