@@ -339,6 +339,13 @@ mod tests {
                 json!({"sub": "svc", "act": null}),
                 json!({"sub": "1", "act": {"sub": "2", "act": {"sub": "3", "act": {"sub": "4", "act": {"sub": "5"}}}}}),
             ],
+            "amr" => vec![
+                json!(1),
+                json!("pwd"),
+                json!([1]),
+                json!([["pwd"]]),
+                json!({}),
+            ],
             _ => vec![json!(1), json!(null), json!([USER]), json!({}), json!(true)],
         }
     }

@@ -335,6 +335,7 @@ async fn switching_gives_tokens_for_another_organization_in_the_same_session_and
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let first = alice.creates_organization("Activity").await;
+    server.advance(std::time::Duration::from_secs(1));
     let second = alice.creates_organization("Other").await;
     let stranger = server.user("stranger").await;
     let alice = alice.signed_in_again(&server).await;

@@ -139,6 +139,7 @@ async fn a_role_in_an_organization_counts_there_alone_and_never_over_the_server(
     declare(&server, "organization:owner", &["members:bill"], &[]).await;
     let alice = server.user("alice").await;
     let org = alice.creates_organization("Activity").await;
+    server.advance(std::time::Duration::from_secs(1));
     let other = alice.creates_organization("Other").await;
     assign(&server, &alice, Some(&org), "editor").await;
     let alice = alice.signed_in_again(&server).await;
