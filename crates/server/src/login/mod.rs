@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode};
 use tokensmith_oauth2::Secret;
 use tokensmith_store::{AuditEvent, Authentication, PasswordHash, UpgradePasswordHash, User};
 
+pub(crate) use self::reauthenticate::{Reauthentication, proved_again};
 pub(crate) use self::second_factor::{
     FinishedSignIn, PasskeySignIn, SecondFactorRequest, end, end_by_passkey,
 };

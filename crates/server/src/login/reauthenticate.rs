@@ -4,7 +4,7 @@
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::Secret;
-use tokensmith_store::{Authentication, RenewAuthentication, Timestamp};
+use tokensmith_store::{Authentication, RenewAuthentication, Session, Timestamp, User};
 
 use crate::{
     app::App,
@@ -19,9 +19,9 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct Reauthentication {
     #[schema(value_type = String)]
-    password: Secret,
+    pub(crate) password: Secret,
     #[schema(value_type = Option<String>)]
-    code: Option<Secret>,
+    pub(crate) code: Option<Secret>,
 }
 
 /// What is true of the session now.
@@ -45,14 +45,31 @@ pub async fn reauthenticate(
 ) -> Result<Json<Reauthenticated>, ApiError> {
     let caller = caller.user()?;
     let session = session::current(&app, &caller).await?;
-    let gone = || ApiError::unauthorized("user_gone", "The account is no longer there.");
     let user = app.store().user(&caller.user_id).await?.ok_or_else(gone)?;
-    let user = super::by_password(&app, &user.email, &request.password, &context).await?;
+    let proved = proved_again(&app, (&user, &session), &request, &context).await?;
+    Ok(Json(Reauthenticated {
+        acr: proved.level.as_str(),
+        amr: proved.methods,
+        authenticated_at: proved.at,
+    }))
+}
+
+/// The session of a user who proves once more who they are.
+///
+/// # Errors
+/// As [`reauthenticate`].
+pub(crate) async fn proved_again(
+    app: &App,
+    (user, session): (&User, &Session),
+    request: &Reauthentication,
+    context: &RequestContext,
+) -> Result<Authentication, ApiError> {
+    let user = super::by_password(app, &user.email, &request.password, context).await?;
     let factors = app.store().second_factors(&user.id, None).await?;
     let mut proved = Authentication::password(context.now);
     match &request.code {
         Some(code) if factors.exist() => {
-            let method = mfa::prove(&app, &user, Proof::Code(code), &context).await?;
+            let method = mfa::prove(app, &user, Proof::Code(code), context).await?;
             proved = proved.and(method, context.now);
         }
         None if factors.exist() => {
@@ -62,16 +79,16 @@ pub async fn reauthenticate(
         _ => {}
     }
     let renew = RenewAuthentication {
-        id: session.id,
+        id: session.id.clone(),
         authentication: proved.clone(),
-        context: context.audit(Some(caller.actor())),
+        context: context.audit(Some(format!("user:{}", user.id))),
     };
     if !app.store().write(renew).await? {
         return Err(gone());
     }
-    Ok(Json(Reauthenticated {
-        acr: proved.level.as_str(),
-        amr: proved.methods,
-        authenticated_at: proved.at,
-    }))
+    Ok(proved)
+}
+
+fn gone() -> ApiError {
+    ApiError::unauthorized("user_gone", "The account is no longer there.")
 }

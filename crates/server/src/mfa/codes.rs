@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tokensmith_store::{ReplaceRecoveryCodes, SecondFactors};
+use tokensmith_store::{ReplaceRecoveryCodes, SecondFactors, User};
 
 use super::{notice::notice, recovery::RecoveryCodes};
 use crate::{
@@ -96,6 +96,21 @@ pub async fn regenerate(
     let caller = caller.user()?;
     session::recent(&app, &caller, &context).await?;
     let user = super::totp_setup::account(&app, &caller.user_id).await?;
+    Ok(unstored(NewCodes {
+        message: "Keep these codes. Each is good once, and the former ones are no longer good.",
+        recovery_codes: replaced(&app, &user, &context).await?,
+    }))
+}
+
+/// New recovery codes in place of all there were.
+///
+/// # Errors
+/// 409 for a user without a second factor, 503.
+pub(crate) async fn replaced(
+    app: &App,
+    user: &User,
+    context: &RequestContext,
+) -> Result<Vec<String>, ApiError> {
     let factors = app.store().second_factors(&user.id, None).await?;
     if !SecondFactors::exist(&factors) {
         let sentence = "Recovery codes stand in for a second factor; set one up first.";
@@ -104,15 +119,12 @@ pub async fn regenerate(
     let codes = RecoveryCodes::new(app.entropy(), &user.id);
     let replace = ReplaceRecoveryCodes {
         codes: codes.kept,
-        mail: notice(&app, &user, SecurityNotice::RecoveryCodesReplaced, &context)?,
-        context: context.audit(Some(caller.actor())),
-        user_id: user.id,
+        mail: notice(app, user, SecurityNotice::RecoveryCodesReplaced, context)?,
+        context: context.audit(Some(format!("user:{}", user.id))),
+        user_id: user.id.clone(),
     };
     app.store().write(replace).await?;
-    Ok(unstored(NewCodes {
-        message: "Keep these codes. Each is good once, and the former ones are no longer good.",
-        recovery_codes: codes.shown,
-    }))
+    Ok(codes.shown)
 }
 
 /// An answer that nobody stores on the way.

@@ -10,13 +10,16 @@ mod recovery;
 mod totp;
 mod totp_setup;
 
+pub(crate) use codes::replaced as new_recovery_codes;
 pub use codes::{regenerate, remaining, status};
 pub use passkey::{
     PasskeyAnswer, add, add_options, answer_options, assert, list, remove, rename, sign_in_options,
 };
-pub(crate) use passkey::{begin_sign_in as begin_passkey_sign_in, question_to};
+pub(crate) use passkey::{
+    begin_sign_in as begin_passkey_sign_in, question_to, remove_from as remove_passkey,
+};
 pub use prove::{Proof, prove};
-pub(crate) use totp_setup::{Setup, enrolment};
+pub(crate) use totp_setup::{Setup, confirm_in, enrolment, remove_app, set_up};
 pub use totp_setup::{disable, enrol, enrolled, setup, verify};
 
 /// What it adds to the document of the API.

@@ -5,8 +5,8 @@ use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use tokensmith_oauth2::Secret;
 use tokensmith_store::{
-    ConfirmTotp, PendingPurpose, PutTotp, RemoveTotp, RenewAuthentication, TotpConfirmation, User,
-    UserId,
+    ConfirmTotp, PendingPurpose, PutTotp, RemoveTotp, RenewAuthentication, Session,
+    TotpConfirmation, User, UserId,
 };
 
 use super::{
@@ -107,7 +107,15 @@ pub(crate) async fn enrolment(
     set_up(app, &user, context).await
 }
 
-async fn set_up(app: &App, user: &User, context: &RequestContext) -> Result<Setup, ApiError> {
+/// The secret of a new authenticator app.
+///
+/// # Errors
+/// 409 beside a confirmed app, 503.
+pub(crate) async fn set_up(
+    app: &App,
+    user: &User,
+    context: &RequestContext,
+) -> Result<Setup, ApiError> {
     let secret = TotpSecret::new(app.entropy().bytes::<SECRET_BYTES>());
     let sealing = app.keys().sealing();
     let sealed = sealing.seal(secret.bytes(), sealed_for(&user.id).as_bytes());
@@ -144,17 +152,32 @@ pub async fn verify(
     let caller = caller.user()?;
     let session = session::recent(&app, &caller, &context).await?;
     let user = account(&app, &caller.user_id).await?;
-    let recovery_codes = confirm(&app, &user, request.code.expose(), &context).await?;
-    let renew = RenewAuthentication {
-        id: session.id,
-        authentication: session.authentication.and("otp", context.now),
-        context: context.audit(Some(caller.actor())),
-    };
-    app.store().write(renew).await?;
+    let code = request.code.expose();
+    let recovery_codes = confirm_in(&app, (&user, &session), code, &context).await?;
     Ok(unstored(NewCodes {
         message: "The authenticator app is set up. Keep the recovery codes; each is good once.",
         recovery_codes,
     }))
+}
+
+/// Confirms an app in a session, which has both factors from then on.
+///
+/// # Errors
+/// As [`verify`].
+pub(crate) async fn confirm_in(
+    app: &App,
+    (user, session): (&User, &Session),
+    code: &str,
+    context: &RequestContext,
+) -> Result<Vec<String>, ApiError> {
+    let recovery_codes = confirm(app, user, code, context).await?;
+    let renew = RenewAuthentication {
+        id: session.id.clone(),
+        authentication: session.authentication.clone().and("otp", context.now),
+        context: context.audit(Some(format!("user:{}", user.id))),
+    };
+    app.store().write(renew).await?;
+    Ok(recovery_codes)
 }
 
 /// Confirms the app of a user who has no second factor yet, within a sign-in. Gives the recovery codes.
@@ -221,17 +244,30 @@ pub async fn disable(
     let caller = caller.user()?;
     session::recent(&app, &caller, &context).await?;
     let user = account(&app, &caller.user_id).await?;
+    remove_app(&app, &user, &context).await?;
+    Ok(unstored(Disabled {
+        message: "The authenticator app is removed.",
+    }))
+}
+
+/// Removes the authenticator app.
+///
+/// # Errors
+/// 404 without one, 503.
+pub(crate) async fn remove_app(
+    app: &App,
+    user: &User,
+    context: &RequestContext,
+) -> Result<(), ApiError> {
     let remove = RemoveTotp {
-        mail: notice(&app, &user, SecurityNotice::FactorRemoved, &context)?,
-        context: context.audit(Some(caller.actor())),
-        user_id: user.id,
+        mail: notice(app, user, SecurityNotice::FactorRemoved, context)?,
+        context: context.audit(Some(format!("user:{}", user.id))),
+        user_id: user.id.clone(),
     };
     if !app.store().write(remove).await? {
         return Err(ApiError::not_found("There is no authenticator app."));
     }
-    Ok(unstored(Disabled {
-        message: "The authenticator app is removed.",
-    }))
+    Ok(())
 }
 
 /// The user's record.

@@ -36,11 +36,11 @@ struct EnrolPage {
 }
 
 /// What an authenticator app reads, as a page shows it.
-struct Shown {
-    secret: String,
+pub(super) struct Shown {
+    pub(super) secret: String,
     /// The secret in groups of four, as people read it.
-    spelled: String,
-    picture: String,
+    pub(super) spelled: String,
+    pub(super) picture: String,
 }
 
 impl From<mfa::Setup> for Shown {

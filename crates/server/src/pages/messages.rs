@@ -62,6 +62,28 @@ messages! {
     recovery_codes_lead: "If you lose your phone, each of them signs you in once. They are shown only now.", "Wenn Sie Ihr Telefon verlieren, meldet jeder davon Sie einmal an. Sie werden nur jetzt gezeigt.", "Si vous perdez votre téléphone, chacun vous connecte une fois. Ils ne s’affichent que maintenant.";
     recovery_codes_kept: "I have kept them", "Ich habe sie aufbewahrt", "Je les ai conservés";
 
+    // The account's second factors.
+    factors: "Two steps", "Zwei Schritte", "Deux étapes";
+    factors_lead: "What is asked for besides your password.", "Was außer Ihrem Passwort verlangt wird.", "Ce qui est demandé en plus de votre mot de passe.";
+    factors_done: "It is done. A mail tells of it.", "Erledigt. Eine E-Mail berichtet davon.", "C’est fait. Un e-mail vous en informe.";
+    factors_proved: "Thank you. You can change your second step now.", "Danke. Sie können Ihren zweiten Schritt jetzt ändern.", "Merci. Vous pouvez maintenant modifier votre seconde étape.";
+    prove: "Confirm your password to change anything here", "Bestätigen Sie Ihr Passwort, um hier etwas zu ändern", "Confirmez votre mot de passe pour modifier cette page";
+    prove_action: "Confirm password", "Passwort bestätigen", "Confirmer le mot de passe";
+    app: "Authenticator app", "Authenticator-App", "Application d’authentification";
+    app_on: "Set up", "Eingerichtet", "Configurée";
+    app_off: "Not set up", "Nicht eingerichtet", "Non configurée";
+    app_add: "Set up an app", "App einrichten", "Configurer une application";
+    app_remove: "Remove the app", "App entfernen", "Supprimer l’application";
+    app_confirm: "Confirm the app", "App bestätigen", "Confirmer l’application";
+    passkeys: "Passkeys", "Passkeys", "Clés d’accès";
+    passkeys_none: "You have no passkey.", "Sie haben keinen Passkey.", "Vous n’avez pas de clé d’accès.";
+    passkey_added: "Added {}", "Hinzugefügt: {}", "Ajoutée : {}";
+    passkey_remove: "Remove", "Entfernen", "Supprimer";
+    passkey_remove_named: "Remove {}", "{} entfernen", "Supprimer {}";
+    codes: "Recovery codes", "Wiederherstellungscodes", "Codes de secours";
+    codes_left: "{} left", "Noch {}", "{} restants";
+    codes_new: "Make new codes", "Neue Codes erstellen", "Créer de nouveaux codes";
+
     // Registration.
     register: "Create your account", "Konto anlegen", "Créer un compte";
     register_lead: "It takes less than a minute.", "Das dauert keine Minute.", "Cela prend moins d’une minute.";
@@ -197,6 +219,8 @@ impl Messages {
             "passkey_refused" => self.passkey_refused,
             "user_not_verified" => self.passkey_unverified,
             "passkey_malformed" => self.passkey_malformed,
+            "second_factor_missing" => self.code_missing,
+            "reauth_required" => self.prove,
             "sign_in_over" => self.sign_in_over,
             "rate_limited" => self.rate_limited,
             "unavailable" => self.unavailable,
@@ -239,7 +263,7 @@ mod tests {
     #[test]
     fn translations_are_translated() {
         // Words that are spelled alike.
-        const ALIKE: [&str; 2] = ["profile", "organizations"];
+        const ALIKE: [&str; 3] = ["profile", "organizations", "passkeys"];
         for (name, [en, de, fr]) in ROWS {
             let is_alike = en == de || en == fr;
             assert!(!is_alike || ALIKE.contains(name), "{name}: {en}");

@@ -10,6 +10,7 @@ mod colour;
 mod cookie;
 mod devices;
 mod enrol;
+mod factors;
 mod field;
 mod form;
 mod frame;
@@ -55,6 +56,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
             get(password::show).post(password::change),
         )
         .route("/account", get(account::show))
+        .route("/account/factors", get(factors::show).post(factors::change))
         .route("/account/devices", get(devices::show).post(devices::end))
         .route("/account/activity", get(activity::show))
         .route("/assets/{name}", get(assets::asset))

@@ -2,9 +2,10 @@
 //! compared with the list and never used itself.
 
 /// What people may want to see next.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "/account",
     "/account/password",
+    "/account/factors",
     "/account/devices",
     "/account/activity",
     "/account/applications",

@@ -184,10 +184,10 @@ pub(super) async fn ended(
 
 #[derive(Template)]
 #[template(path = "recovery_codes.html")]
-struct RecoveryCodesPage {
-    frame: Frame,
-    codes: Vec<String>,
-    next: &'static str,
+pub(super) struct RecoveryCodesPage {
+    pub(super) frame: Frame,
+    pub(super) codes: Vec<String>,
+    pub(super) next: &'static str,
 }
 
 /// The browser gets the session's cookie, and its device's. New recovery codes are shown first.

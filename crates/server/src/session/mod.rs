@@ -26,7 +26,7 @@ pub use begin::{Begun, SignIn, begin, tokens};
 pub use device_secret::remember_device;
 pub use list::{Ended, end_one, end_others, list};
 pub use pending::Pending;
-pub use recent::{current, is_recent, recent};
+pub use recent::{check_recent, current, is_recent, recent};
 
 /// What it adds to the document of the API.
 #[derive(utoipa::OpenApi)]

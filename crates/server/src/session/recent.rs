@@ -14,9 +14,22 @@ pub async fn recent(
     context: &RequestContext,
 ) -> Result<Session, ApiError> {
     let session = current(app, user).await?;
-    let factors = app.store().second_factors(&user.user_id, None).await?;
-    is_recent(app, &session, factors, context)
-        .then_some(session)
+    check_recent(app, &session, context).await?;
+    Ok(session)
+}
+
+/// The same of a session that is at hand.
+///
+/// # Errors
+/// 403 `reauth_required`, 503.
+pub async fn check_recent(
+    app: &App,
+    session: &Session,
+    context: &RequestContext,
+) -> Result<(), ApiError> {
+    let factors = app.store().second_factors(&session.user_id, None).await?;
+    is_recent(app, session, factors, context)
+        .then_some(())
         .ok_or_else(reauth_required)
 }
 

@@ -145,6 +145,19 @@ async fn a_second_step_is_set_up_and_taken_by_keyboard_alone() {
     window.choose("Sign out").await;
     give_password(&window).await;
     assert_eq!(window.path().await, "/account", "this device is remembered");
+
+    // One factor opens the account; both change what protects it.
+    window.choose("Two steps").await;
+    look(&window, "factors-prove").await;
+    server.advance(Duration::from_secs(30));
+    window.fill("Current password", SIGN_IN_PASSWORD).await;
+    window.fill("Security code", &app.code(server.now())).await;
+    window.choose("Confirm password").await;
+    look(&window, "factors").await;
+    window.choose("Remove the app").await;
+    assert!(window.text().await.contains("It is done."));
+    window.choose("Set up an app").await;
+    look(&window, "factors-setup").await;
 }
 
 #[tokio::test]
@@ -178,6 +191,9 @@ async fn a_passkey_is_a_second_step_and_signs_in_alone() {
     look(&window, "passkey").await;
     window.choose("Use a passkey").await;
     assert_eq!(window.path().await, "/account");
+    look_at(&window, "factors-passkey", "/account/factors").await;
+    window.choose("Remove Laptop").await;
+    assert!(window.text().await.contains("You have no passkey."));
     window.choose("Sign out").await;
 
     // Who cannot be verified is told, and may try another way.
@@ -218,6 +234,7 @@ async fn every_page_is_fit_to_read_on_phone_and_desk_in_light_and_dark() {
     for (name, path) in [
         ("account", "/account"),
         ("password", "/account/password"),
+        ("factors-none", "/account/factors"),
         ("devices", "/account/devices"),
         ("activity", "/account/activity"),
     ] {

@@ -29,9 +29,10 @@ async fn signed_in(server: &TestServer) -> Browser {
 
 /// Pages of somebody who is signed out, and of somebody who is signed in.
 const ENTRY: [&str; 5] = ["/sign-in", "/register", "/forgot", "/reset", "/verify"];
-const ACCOUNT: [&str; 4] = [
+const ACCOUNT: [&str; 5] = [
     "/account",
     "/account/password",
+    "/account/factors",
     "/account/devices",
     "/account/activity",
 ];

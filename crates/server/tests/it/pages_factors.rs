@@ -1,5 +1,7 @@
 //! Second factors on the pages, as a browser without a screen meets them.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokensmith_testkit::{
@@ -254,6 +256,107 @@ async fn a_passkey_is_a_second_factor_and_a_sign_in_of_its_own() {
         .expect(401);
     assert!(refused.body.contains("role=\"alert\""), "{}", refused.body);
     thief.open("/account").await.expect(303);
+}
+
+#[tokio::test]
+async fn factors_are_changed_on_their_page_after_the_password_once_more() {
+    const PAGE: &str = "/account/factors";
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let passkey_owner = server.user("bob").await;
+    with_passkey(&server, &passkey_owner).await;
+    let (browser, _) = half(&server, &alice).await;
+    let send = async |fields: &[(&str, &str)]| browser.submit(PAGE, fields).await;
+    server.advance(Duration::from_secs(3600));
+    send(&[("action", "app")]).await.expect(403);
+    let page = send(&[("action", "prove"), ("password", "wrong password")]).await;
+    let page = page.expect(401);
+    assert!(
+        page.body.contains("id=\"password-problem\""),
+        "{}",
+        page.body
+    );
+    send(&[("action", "prove"), ("password", SIGN_IN_PASSWORD)])
+        .await
+        .expect(303);
+    let page = send(&[("action", "app")]).await.expect(200);
+    let (_, rest) = page.body.split_once("name=\"secret\" value=\"").unwrap();
+    let secret = rest.split('"').next().unwrap();
+    let confirm = async |code: &str| {
+        let fields = [("action", "confirm"), ("secret", secret), ("code", code)];
+        browser.submit(PAGE, &fields).await
+    };
+    let wrong = confirm("000000").await.expect(401);
+    assert!(wrong.body.contains(secret) && wrong.body.contains("id=\"code-problem\""));
+    let app = AuthenticatorApp::typed(secret);
+    let codes = confirm(&app.code(server.now())).await.expect(200);
+    assert_eq!(codes.body.matches("<li><code>").count(), 10);
+    let anew = send(&[("action", "codes")]).await.expect(200);
+    assert_ne!(anew.body, codes.body);
+
+    // Another hour later both are asked for.
+    server.advance(Duration::from_secs(3600));
+    send(&[("action", "remove_app")]).await.expect(403);
+    let page = send(&[("action", "prove"), ("password", SIGN_IN_PASSWORD)]).await;
+    let page = page.expect(401);
+    assert!(page.body.contains("id=\"code-problem\""), "{}", page.body);
+    let code = app.code(server.now());
+    send(&[
+        ("action", "prove"),
+        ("password", SIGN_IN_PASSWORD),
+        ("code", &code),
+    ])
+    .await
+    .expect(303);
+    let theirs = server
+        .app()
+        .store()
+        .passkeys(&passkey_owner.id)
+        .await
+        .unwrap();
+    let theirs = theirs[0].id.to_string();
+    for fields in [
+        [("action", "remove_passkey"), ("passkey", theirs.as_str())],
+        [("action", "remove_passkey"), ("passkey", "x")],
+        [("action", "nothing"), ("passkey", "")],
+    ] {
+        send(&fields).await.expect(404);
+    }
+    let left = server
+        .app()
+        .store()
+        .passkeys(&passkey_owner.id)
+        .await
+        .unwrap();
+    assert_eq!(left.len(), 1);
+    send(&[("action", "remove_app")]).await.expect(303);
+    let page = browser.open(PAGE).await.expect(200);
+    assert!(page.body.contains("Not set up") && page.body.contains("You have no passkey."));
+}
+
+#[tokio::test]
+async fn a_passkey_is_removed_on_the_page_of_its_owner() {
+    const PAGE: &str = "/account/factors";
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let passkey = with_passkey(&server, &alice).await;
+    let (browser, location) = half(&server, &alice).await;
+    let page = browser.open(&location).await.expect(200);
+    let answer = passkey
+        .sign(&question(&page), &touch(&server, 2))
+        .to_string();
+    browser
+        .submit(&location, &[("passkey", &answer)])
+        .await
+        .expect(303);
+    let page = browser.open(PAGE).await.expect(200);
+    assert!(page.body.contains("<strong>Phone</strong>") && page.body.contains("10 left"));
+    let mine = server.app().store().passkeys(&alice.id).await.unwrap();
+    let mine = mine[0].id.to_string();
+    let fields = [("action", "remove_passkey"), ("passkey", mine.as_str())];
+    browser.submit(PAGE, &fields).await.expect(303);
+    let page = browser.open("/account/factors?done=yes").await.expect(200);
+    assert!(page.body.contains("You have no passkey.") && page.body.contains("It is done."));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use crate::{app::App, context::RequestContext, error::ApiError};
 
 pub use ceremony::{answer_options, sign_in_options};
 pub(crate) use ceremony::{begin_sign_in, question_to};
+pub(crate) use owned::remove_from;
 pub use owned::{add, add_options, list, remove, rename};
 
 /// What `navigator.credentials` gave, by its `toJSON()`. Members that are not needed are not read.

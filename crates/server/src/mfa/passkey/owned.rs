@@ -276,16 +276,30 @@ pub async fn remove(
     let caller = caller.user()?;
     session::recent(&app, &caller, &context).await?;
     let user = account(&app, &caller.user_id).await?;
+    remove_from(&app, &user, id, &context).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a passkey of this user.
+///
+/// # Errors
+/// 404 for one that is not the user's, 503.
+pub(crate) async fn remove_from(
+    app: &App,
+    user: &User,
+    id: PasskeyId,
+    context: &RequestContext,
+) -> Result<(), ApiError> {
     let remove = RemovePasskey {
         id,
-        mail: notice(&app, &user, SecurityNotice::FactorRemoved, &context)?,
-        context: context.audit(Some(caller.actor())),
-        user_id: user.id,
+        mail: notice(app, user, SecurityNotice::FactorRemoved, context)?,
+        context: context.audit(Some(format!("user:{}", user.id))),
+        user_id: user.id.clone(),
     };
     if !app.store().write(remove).await? {
         return Err(unknown());
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 fn unknown() -> ApiError {

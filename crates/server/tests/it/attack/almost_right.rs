@@ -328,6 +328,7 @@ pub(super) const ROUTES: &[(&str, &[&str], Body)] = &[
     ("/verify", &["GET", "POST"], Body::PageForm),
     ("/account/password", &["GET", "POST"], Body::PageForm),
     ("/account", &["GET"], Body::Nothing),
+    ("/account/factors", &["GET", "POST"], Body::PageForm),
     ("/account/devices", &["GET", "POST"], Body::PageForm),
     ("/account/activity", &["GET"], Body::Nothing),
     ("/assets/style.css", &["GET"], Body::Nothing),

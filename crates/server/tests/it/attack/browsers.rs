@@ -278,6 +278,7 @@ async fn every_page(server: &TestServer) -> Vec<Answer> {
     for path in [
         "/account",
         "/account/password",
+        "/account/factors",
         "/account/devices",
         "/account/activity",
         "/sign-in",
