@@ -111,7 +111,7 @@ messages! {
     reset_action: "Change password", "Passwort ändern", "Changer le mot de passe";
     reset_done: "Your password is changed", "Ihr Passwort ist geändert", "Votre mot de passe est changé";
     reset_done_text: "You are signed out everywhere. Sign in with the new password.", "Sie sind überall abgemeldet. Melden Sie sich mit dem neuen Passwort an.", "Vous êtes déconnecté partout. Connectez-vous avec le nouveau mot de passe.";
-    verify: "Confirm your e-mail address", "E-Mail-Adresse bestätigen", "Confirmer votre adresse e-mail";
+    verify: "Confirm your address", "Adresse bestätigen", "Confirmer votre adresse e-mail";
     verify_lead: "So that we know mail to you arrives.", "Damit wir wissen, dass E-Mails Sie erreichen.", "Pour savoir que nos e-mails vous parviennent.";
     verify_action: "Confirm", "Bestätigen", "Confirmer";
     verify_done: "Your e-mail address is confirmed", "Ihre E-Mail-Adresse ist bestätigt", "Votre adresse e-mail est confirmée";
