@@ -73,6 +73,8 @@ fn links(app: &App, paint: &Paint) -> String {
     let issuer = &app.config().issuer;
     let links = [
         ("issuer", issuer.as_str().to_owned()),
+        ("sign in", issuer.endpoint("/sign-in")),
+        ("API", issuer.endpoint("/docs")),
         (
             "discovery",
             issuer.endpoint("/.well-known/openid-configuration"),

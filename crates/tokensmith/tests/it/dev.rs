@@ -90,6 +90,8 @@ fn the_commands_of_the_banner_work_as_they_stand() {
     for shown in [
         "alice.admin@example.com",
         "test_secret",
+        "/sign-in",
+        "/docs",
         "/health",
         "/metrics",
         "Ctrl-C",
